@@ -1,0 +1,81 @@
+# killpoint: `make help` lists the targets. One build folder per variant:
+# debug (default), release, asan; `make V=1` shows the commands.
+VARIANT ?= debug
+BUILD := $(if $(filter debug,$(VARIANT)),build,build/$(VARIANT))
+OBJ := $(BUILD)/obj
+CC ?= gcc
+PKGS := libcrypto libssl libseccomp yaml-0.1 jansson libxml-2.0
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+  -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual -Wpointer-arith \
+  -Wimplicit-fallthrough -Wnull-dereference -Wno-missing-field-initializers
+BASE := -std=gnu11 -D_GNU_SOURCE $(WARN) -g -fno-common -fstack-protector-strong -fPIE
+OPT_debug := -O1
+OPT_release := -O2 -D_FORTIFY_SOURCE=3
+OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ALL_CFLAGS = $(BASE) $(OPT_$(VARIANT)) $(if $(WERROR),-Werror) -MMD -MP $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(OPT_$(VARIANT))) $(LDFLAGS)
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$@)")
+
+# A program is its own main file and the modules of its folder and of those below it.
+src = $(filter-out %_main.c,$(wildcard $(1)/*.c))
+objs = $(patsubst %.c,$(OBJ)/%.o,$(1))
+FAULT := $(call objs,$(call src,fault))
+FAKES := $(call objs,$(call src,fakes))
+RUNNER := $(call objs,$(call src,scenarios))
+IMPL := $(call objs,$(call src,impl))
+
+PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/fakes/smolvm
+TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all programs
+
+all: programs ## build the programs
+programs: $(PROGS)
+
+# --- compiling -------------------------------------------------------------
+# The stamp changes when the compiler or its flags do, and everything is made anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+	  echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+FORCE:
+
+$(OBJ)/%.o: %.c $(BUILD)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+link = $(Q)mkdir -p $(@D); $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(1)
+$(BUILD)/bin/provision-ca: $(OBJ)/impl/provision_ca_main.o $(IMPL)
+	$(call say,LD)
+	$(call link,-lcrypto -ljansson)
+$(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
+	$(call say,LD)
+	$(call link,-ljansson -lcrypto)
+$(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
+	$(call say,LD)
+	$(call link,-lssl -lcrypto -lyaml -ljansson)
+
+# --- tests -----------------------------------------------------------------
+# tests/test_impl_*.c stand beside impl/ alone, all others beside everything else.
+$(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
+	$(call say,LD)
+	$(call link,-lcmocka -lcrypto -ljansson)
+$(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
+	$(call say,LD)
+	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)
+
+.PHONY: unit format help clean
+unit: programs $(TESTS) ## unit tests
+	$(Q)for t in $(TESTS); do $$t || exit 1; done
+format: ## put every source file into the house format
+	clang-format -i $(wildcard */*.[ch])
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
+clean: ## remove what was built, but not the layouts
+	rm -rf $(filter-out build/layouts,$(wildcard build/*))
+
+-include $(wildcard $(OBJ)/*/*.d)
