@@ -1,0 +1,71 @@
+/*
+ * client.h: the CLI's side of a machine: starting its VMM, and calls to it.
+ *
+ * A call is one connection to the VMM's socket. It ends in a struct reply, which is what
+ * the real CLI would show: an exit status, bytes for stdout, bytes for stderr. The VMM
+ * makes it, and where the VMM cannot (it died), the client takes it from the table of
+ * replies (reply.h), so the caller prints and exits and decides nothing.
+ */
+#ifndef KILLPOINT_CLIENT_H
+#define KILLPOINT_CLIENT_H
+
+#include "../fault/io.h"
+
+enum client_verb { CLIENT_EXEC, CLIENT_UPLOAD, CLIENT_DOWNLOAD };
+
+struct request {
+    enum client_verb verb;
+    const char *version;         /* the smolvm version whose texts are wanted: "0.8.0" */
+    const char *faults;          /* rules, one a line, for this call; NULL: the machine's own */
+    const char *const *cli_argv; /* for the journal line of a client that was killed */
+    /* exec */
+    const char *const *argv;
+    const char *const *env; /* K=V, NULL-terminated, after the container's and the record's */
+    const char *cwd;        /* NULL: the record's */
+    int64_t timeout_ms;     /* 0: none */
+    bool interactive;       /* forward stdin_fd to the command */
+    bool tty;               /* the command gets a terminal */
+    bool stream;            /* write output to fds 1 and 2 as it comes */
+    /* upload and download */
+    const char *guest_path;
+    const char *host_path; /* opened by the client, as the real CLI does */
+};
+
+struct reply {
+    int status;
+    struct buf out;
+    struct buf err;
+    uint64_t size_bytes;   /* cp: how much was copied */
+    bool killed;           /* a rule kills the client: journal, then die of SIGKILL */
+    struct buf rules_json; /* JSON list: rules armed and how often each fired, for the journal */
+};
+void reply_release(struct reply *reply);
+
+/* How a boot is wanted. */
+struct boot {
+    const char *state_path;
+    const char *name;
+    const char *faults; /* rules armed for the machine's whole run; NULL: none */
+    int owner_fd; /* read end of the owner's pipe: EOF there ends the VMM; -1: lives until stop */
+};
+
+/*
+ * Starts the machine's VMM and waits until its main command runs.
+ * Errors: -EALREADY it runs already; -ENOENT no such machine, or its layout is not built.
+ */
+int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
+
+/* Ends the machine's VMM, its guests and its mounts, after a sync. 0 also when it did not run. */
+int client_stop(const char *state_path, const char *name, struct err *err);
+
+/*
+ * Makes one call. Returns 0 with *ret_reply filled (whatever its status), or
+ * -ENOTCONN: the machine is not running; other -errno: our own failure.
+ */
+int client_call(const char *state_path, const char *name, const struct request *request,
+                struct reply *ret_reply, struct err *err);
+
+/* After the call's journal line is written: the VMM need not write it for a killed client. */
+void client_journaled(void);
+
+#endif

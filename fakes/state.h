@@ -1,0 +1,67 @@
+/*
+ * state.h: the state folder and the records of its machines.
+ *
+ *   STATE/journal.ndjson        every CLI call, one line each (journal.h)
+ *   STATE/machines/NAME/
+ *       record.json             what `create` was told; read again at every start
+ *       lock                    flock()ed by the VMM for as long as it lives
+ *       pid                     the VMM's pid, written at start
+ *       sock                    where the VMM listens
+ *       upper/ work/ merged/    the overlay
+ *
+ * A machine is running exactly while its lock is held: a killed VMM leaves nothing that
+ * could be mistaken for a live one. Records are replaced by rename, never edited.
+ */
+#ifndef KILLPOINT_STATE_H
+#define KILLPOINT_STATE_H
+
+#include "../fault/io.h"
+
+/* What `machine create` was told. Strings are owned; lists are NULL-terminated. */
+struct record {
+    char *name;
+    char *image;        /* as given: a layout's name, debian:NAME, … */
+    char *layout;       /* the layout it stands for */
+    char *workdir;      /* NULL: / */
+    char **env;         /* K=V */
+    int64_t disk_bytes; /* size of the upper's tmpfs; 0: a plain folder */
+    int64_t created_at; /* Unix seconds */
+    bool started;       /* it has been started once: not running reads `stopped`, not `created` */
+    int cpus;
+    int64_t memory_mib, storage_gib, overlay_gib;
+    bool network;
+};
+void record_release(struct record *record);
+
+/*
+ * Where the state lives: $KILLPOINT_STATE, else $SMOLVM_DATA_DIR, else
+ * /dev/shm/killpoint-UID where that file system has 1 GiB, else $TMPDIR/killpoint-UID
+ * (TMPDIR unset: /tmp). Made with mode 0700 when missing. The caller frees *ret_path.
+ */
+int state_find(char **ret_path, struct err *err);
+
+/* First character ASCII alphanumeric, then alphanumerics, '-', '_'; no "--", no '-' at the
+ * end; at most 63. Source: smolvm 0.8.0, data/mod.rs. Returns 0 or -EINVAL. */
+int state_check_name(const char *name, struct err *err);
+
+/* Writes a new machine's folder. -EEXIST: there is one of that name. */
+int state_create(const char *state_path, const struct record *record, struct err *err);
+/* Replaces the record of an existing machine. */
+int state_update(const char *state_path, const struct record *record, struct err *err);
+/* -ENOENT: no such machine. */
+int state_read(const char *state_path, const char *name, struct record *ret_record,
+               struct err *err);
+/* Removes a stopped machine's folder. */
+int state_remove(const char *state_path, const char *name, struct err *err);
+
+/* The names of all machines, sorted; a NULL-terminated list the caller frees. */
+int state_list(const char *state_path, char ***ret_names, struct err *err);
+void state_list_free(char ***names);
+
+/* The VMM's pid while the machine runs, 0 while it does not. */
+pid_t state_vmm_pid(const char *state_path, const char *name);
+
+/* STATE/machines/NAME, freed by the caller. */
+char *state_machine_path(const char *state_path, const char *name);
+
+#endif
