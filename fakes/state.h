@@ -27,6 +27,7 @@ struct record {
     int64_t disk_bytes; /* size of the upper's tmpfs; 0: a plain folder */
     int64_t created_at; /* Unix seconds */
     bool started;       /* it has been started once: not running reads `stopped`, not `created` */
+    char **read_only;   /* paths mounted read-only in the guest; only the runner sets them */
     int cpus;
     int64_t memory_mib, storage_gib, overlay_gib;
     bool network;

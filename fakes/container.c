@@ -1,0 +1,271 @@
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int make_folder(int dir_fd, const char *name, mode_t mode, struct err *err)
+{
+    if (mkdirat(dir_fd, name, mode) < 0 && errno != EEXIST)
+        return err_set(err, errno, "mkdir %s", name);
+    return 0;
+}
+
+static int open_folder(int dir_fd, const char *name, struct err *err)
+{
+    int fd = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
+}
+
+/* Paths may hold any byte and be of any length; /proc/self/fd/N names them for mount(2). */
+static int mount_at(const char *source, int dir_fd, const char *name, const char *type,
+                    unsigned long flags, const char *options, struct err *err)
+{
+    CLEANUP(io_close) int fd = open_folder(dir_fd, name, err);
+    if (fd < 0)
+        return fd;
+    char target[64];
+    snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+    if (mount(source, target, type, flags, options) < 0)
+        return err_set(err, errno, "mount %s on %s (%s)", type ? type : source, name,
+                       options ? options : "");
+    return 0;
+}
+
+static int disk_mount(int machine_fd, int64_t size_bytes, struct err *err)
+{
+    char options[64];
+    snprintf(options, sizeof options, "size=%lld,mode=0755", (long long)size_bytes);
+    int ret = make_folder(machine_fd, "disk", 0755, err);
+    return ret < 0 ? ret : mount_at("disk", machine_fd, "disk", "tmpfs", 0, options, err);
+}
+
+struct fd_list {
+    int fds[16];
+    size_t count;
+};
+
+static void fd_list_release(struct fd_list *list)
+{
+    while (list->count > 0)
+        io_close(&list->fds[--list->count]);
+}
+
+static int fd_list_open(struct fd_list *list, int dir_fd, const char *path, struct buf *options,
+                        struct err *err)
+{
+    if (list->count == sizeof list->fds / sizeof *list->fds)
+        return err_text(err, E2BIG, "too many layers");
+    int fd = open_folder(dir_fd, path, err);
+    if (fd < 0)
+        return fd;
+    list->fds[list->count++] = fd;
+    buf_printf(options, "/proc/self/fd/%d", fd);
+    return 0;
+}
+
+static int overlay_mount(int machine_fd, int disk_fd, const struct layout *layout, struct err *err)
+{
+    CLEANUP(fd_list_release) struct fd_list fds = {.count = 0};
+    CLEANUP(buf_release) struct buf options = BUF_INIT;
+    int ret = 0;
+    buf_add(&options, "lowerdir=");
+    for (char **layer = layout->layers; *layer && ret == 0; layer++) {
+        if (layer != layout->layers)
+            buf_add(&options, ":");
+        ret = fd_list_open(&fds, AT_FDCWD, *layer, &options, err);
+    }
+    buf_add(&options, ",upperdir=");
+    if (ret == 0)
+        ret = fd_list_open(&fds, disk_fd, "upper", &options, err);
+    buf_add(&options, ",workdir=");
+    if (ret == 0)
+        ret = fd_list_open(&fds, disk_fd, "work", &options, err);
+    buf_add(&options, ",volatile");
+    if (ret < 0)
+        return ret;
+    return mount_at("overlay", machine_fd, "merged", "overlay", MS_NODEV | MS_NOATIME, options.data,
+                    err);
+}
+
+int container_mount(int machine_fd, const struct layout *layout, const struct record *record,
+                    struct err *err)
+{
+    int ret = 0;
+    if (record->disk_bytes > 0)
+        ret = disk_mount(machine_fd, record->disk_bytes, err);
+    if (ret < 0)
+        return ret;
+    CLEANUP(io_close) int disk_fd = open_folder(machine_fd, record->disk_bytes ? "disk" : ".", err);
+    if (disk_fd < 0)
+        return disk_fd;
+    ret = io_remove_tree(disk_fd, "work", err);
+    if (ret == 0)
+        ret = make_folder(disk_fd, "work", 0755, err);
+    if (ret == 0)
+        ret = make_folder(disk_fd, "upper", 0755, err);
+    if (ret == 0)
+        ret = make_folder(machine_fd, "merged", 0755, err);
+    return ret < 0 ? ret : overlay_mount(machine_fd, disk_fd, layout, err);
+}
+
+/* --- inside a container's first process ------------------------------------ */
+
+static const struct {
+    const char *name;
+    unsigned minor;
+    unsigned major;
+} devices[] = {{"null", 3, 1},   {"zero", 5, 1},    {"full", 7, 1},
+               {"random", 8, 1}, {"urandom", 9, 1}, {"tty", 0, 5}};
+
+static const struct {
+    const char *name, *target;
+} dev_links[] = {{"fd", "/proc/self/fd"},
+                 {"stdin", "/proc/self/fd/0"},
+                 {"stdout", "/proc/self/fd/1"},
+                 {"stderr", "/proc/self/fd/2"},
+                 {"ptmx", "pts/ptmx"}};
+
+static int dev_fill(int dev_fd, struct err *err)
+{
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+        if (mknodat(dev_fd, devices[i].name, S_IFCHR | 0666,
+                    makedev(devices[i].major, devices[i].minor)) < 0 ||
+            fchmodat(dev_fd, devices[i].name, 0666, 0) < 0)
+            return err_set(err, errno, "make /dev/%s", devices[i].name);
+    for (size_t i = 0; i < sizeof dev_links / sizeof *dev_links; i++)
+        if (symlinkat(dev_links[i].target, dev_fd, dev_links[i].name) < 0)
+            return err_set(err, errno, "make /dev/%s", dev_links[i].name);
+    int ret = make_folder(dev_fd, "pts", 0755, err);
+    if (ret == 0)
+        ret = make_folder(dev_fd, "shm", 01777, err);
+    if (ret == 0)
+        ret = mount_at("devpts", dev_fd, "pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                       "newinstance,ptmxmode=0666,mode=0620", err);
+    if (ret == 0)
+        ret = mount_at("shm", dev_fd, "shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=65536k", err);
+    return ret;
+}
+
+/* uid 0 may write to these without any capability, and they are the host's. */
+static const char *const proc_read_only[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi"};
+
+static int proc_protect(int root_fd, struct err *err)
+{
+    for (size_t i = 0; i < sizeof proc_read_only / sizeof *proc_read_only; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "proc/%s", proc_read_only[i]);
+        int fd = openat(root_fd, path, O_PATH | O_CLOEXEC);
+        if (fd < 0)
+            continue; /* this kernel has none */
+        char target[64];
+        snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+        int ret = mount(target, target, NULL, MS_BIND, NULL);
+        close(fd);
+        /* Named anew: the old descriptor is still below the new mount. */
+        fd = ret < 0 ? -1 : openat(root_fd, path, O_PATH | O_CLOEXEC);
+        snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+        if (fd < 0 ||
+            mount(NULL, target, NULL,
+                  MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+            ret = -1;
+        int errnum = errno;
+        if (fd >= 0)
+            close(fd);
+        if (ret < 0)
+            return err_set(err, errnum, "protect /%s", path);
+    }
+    return 0;
+}
+
+/* `path` below root_fd becomes read-only in this container. */
+static int make_read_only(int root_fd, const char *path, struct err *err)
+{
+    while (*path == '/')
+        path++;
+    for (int pass = 0; pass < 2; pass++) {
+        CLEANUP(io_close) int fd = openat(root_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        char target[64];
+        snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+        unsigned long flags = pass == 0 ? MS_BIND : MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV;
+        if (fd < 0 || mount(target, target, NULL, flags, NULL) < 0)
+            return err_set(err, errno, "make /%s read-only", path);
+    }
+    return 0;
+}
+
+static int pivot(int root_fd, struct err *err)
+{
+    if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+        umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return err_set(err, errno, "pivot_root");
+    return 0;
+}
+
+int container_enter(int machine_fd, const struct record *record, struct err *err)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return err_set(err, errno, "make mounts private");
+    CLEANUP(io_close) int root_fd = open_folder(machine_fd, "merged", err);
+    if (root_fd < 0)
+        return root_fd;
+    int ret =
+        mount_at("proc", root_fd, "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, err);
+    if (ret == 0)
+        ret = proc_protect(root_fd, err);
+    if (ret == 0)
+        ret = mount_at("dev", root_fd, "dev", "tmpfs", MS_NOSUID, "mode=755,size=64k", err);
+    for (char **path = record->read_only; path && *path && ret == 0; path++)
+        ret = make_read_only(root_fd, *path, err);
+    if (ret < 0)
+        return ret;
+    CLEANUP(io_close) int dev_fd = open_folder(root_fd, "dev", err);
+    ret = dev_fd < 0 ? dev_fd : dev_fill(dev_fd, err);
+    return ret < 0 ? ret : pivot(root_fd, err);
+}
+
+static const int kept_capabilities[] = {
+    CAP_CHOWN,  CAP_DAC_OVERRIDE,     CAP_FOWNER,     CAP_FSETID,  CAP_KILL,    CAP_SETGID,
+    CAP_SETUID, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_SETFCAP, CAP_SETPCAP, CAP_AUDIT_WRITE};
+
+int container_confine(struct err *err)
+{
+    uint64_t kept = 0;
+    for (size_t i = 0; i < sizeof kept_capabilities / sizeof *kept_capabilities; i++)
+        kept |= UINT64_C(1) << kept_capabilities[i];
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+        if (!(kept >> cap & 1) && prctl(PR_CAPBSET_DROP, cap) < 0 && errno != EPERM)
+            return err_set(err, errno, "drop capability %d", cap);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0)
+        return err_set(err, errno, "capget");
+    for (int i = 0; i < 2; i++) {
+        data[i].permitted &= (uint32_t)(kept >> (32 * i));
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &header, data) < 0)
+        return err_set(err, errno, "capset");
+    return 0;
+}
+
+int container_loopback_up(struct err *err)
+{
+    CLEANUP(io_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {.ifr_name = "lo"};
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return err_set(err, errno, "bring up lo");
+    return 0;
+}

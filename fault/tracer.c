@@ -1,0 +1,203 @@
+#include "tracer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#define TREE_UNKNOWN 0
+
+enum tracee_state { TRACEE_RUNS, TRACEE_STOPPED, TRACEE_KILLED };
+
+struct tracee {
+    pid_t tid;
+    int tree; /* TREE_UNKNOWN: it stopped before its parent's fork event came */
+    enum tracee_state state;
+    bool in_vfork; /* stands still until its child executes or ends */
+    bool freezing; /* to be left in its next stop */
+    struct tracee *next;
+};
+
+static struct tracee *find(const struct tracer *tracer, pid_t tid)
+{
+    struct tracee *at = tracer->tracees;
+    while (at && at->tid != tid)
+        at = at->next;
+    return at;
+}
+
+static struct tracee *add(struct tracer *tracer, pid_t tid, int tree)
+{
+    struct tracee *tracee = calloc(1, sizeof *tracee);
+    if (!tracee)
+        abort();
+    tracee->tid = tid;
+    tracee->tree = tree;
+    tracee->next = tracer->tracees;
+    tracer->tracees = tracee;
+    return tracee;
+}
+
+static void drop(struct tracer *tracer, pid_t tid)
+{
+    for (struct tracee **at = &tracer->tracees; *at; at = &(*at)->next)
+        if ((*at)->tid == tid) {
+            struct tracee *gone = *at;
+            *at = gone->next;
+            free(gone);
+            return;
+        }
+}
+
+void tracer_release(struct tracer *tracer)
+{
+    while (tracer->tracees)
+        drop(tracer, tracer->tracees->tid);
+}
+
+int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
+{
+    const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
+                         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_EXITKILL;
+    if (ptrace(PTRACE_SEIZE, pid, 0L, options) < 0)
+        return err_set(err, errno, "trace process %d", (int)pid);
+    add(tracer, pid, tree);
+    return 0;
+}
+
+/* ESRCH is no error here: a SIGKILL from elsewhere takes a tracee out of any stop. */
+static void restart(struct tracee *tracee, long signum)
+{
+    tracee->state = TRACEE_RUNS;
+    ptrace(PTRACE_CONT, tracee->tid, 0L, signum);
+}
+
+static bool tree_is_still(const struct tracer *tracer, int tree)
+{
+    for (const struct tracee *at = tracer->tracees; at; at = at->next)
+        if (at->tree == tree && at->state == TRACEE_RUNS && !at->in_vfork)
+            return false;
+    return true;
+}
+
+static void kill_when_still(struct tracer *tracer, int tree)
+{
+    if (!tree_is_still(tracer, tree))
+        return;
+    for (struct tracee *at = tracer->tracees; at; at = at->next)
+        if (at->tree == tree && at->state != TRACEE_KILLED) {
+            at->state = TRACEE_KILLED;
+            kill(at->tid, SIGKILL);
+        }
+}
+
+/* Lets a stopped tracee go on, unless its tree is being frozen. */
+static void go_on(struct tracer *tracer, struct tracee *tracee, long signum)
+{
+    if (tracee->state == TRACEE_KILLED)
+        restart(tracee, 0);
+    else if (tracee->freezing) {
+        tracee->state = TRACEE_STOPPED;
+        kill_when_still(tracer, tracee->tree);
+    } else
+        restart(tracee, signum);
+}
+
+/* A new process or thread of parent's tree; its own first stop may have come before. */
+static void adopt(struct tracer *tracer, const struct tracee *parent, pid_t tid)
+{
+    struct tracee *child = find(tracer, tid);
+    bool waits = child != NULL;
+    if (!child)
+        child = add(tracer, tid, parent->tree);
+    child->tree = parent->tree;
+    child->freezing = parent->freezing;
+    if (waits)
+        go_on(tracer, child, 0);
+}
+
+static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
+{
+    unsigned long message = 0;
+    ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, &message);
+    switch (event) {
+    case PTRACE_EVENT_VFORK:
+        tracee->in_vfork = true;
+        adopt(tracer, tracee, (pid_t)message);
+        break;
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_CLONE: adopt(tracer, tracee, (pid_t)message); break;
+    case PTRACE_EVENT_VFORK_DONE: tracee->in_vfork = false; break;
+    case PTRACE_EVENT_EXEC:
+        /* An execve by another thread: that thread goes on under the leader's number. */
+        if ((pid_t)message != tracee->tid)
+            drop(tracer, (pid_t)message);
+        break;
+    default: break;
+    }
+    go_on(tracer, tracee, 0);
+}
+
+static bool is_group_stop(int event, int signum)
+{
+    return event == PTRACE_EVENT_STOP &&
+           (signum == SIGSTOP || signum == SIGTSTP || signum == SIGTTIN || signum == SIGTTOU);
+}
+
+static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
+{
+    int event = status >> 16;
+    int signum = WSTOPSIG(status);
+    if (is_group_stop(event, signum) && !tracee->freezing && tracee->state != TRACEE_KILLED)
+        ptrace(PTRACE_LISTEN, tracee->tid, 0L, 0L);
+    else if (event == PTRACE_EVENT_STOP)
+        go_on(tracer, tracee, 0);
+    else if (event)
+        take_event(tracer, tracee, event);
+    else
+        go_on(tracer, tracee, signum);
+}
+
+enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
+{
+    struct tracee *tracee = find(tracer, pid);
+    if (WIFSTOPPED(status)) {
+        if (tracee)
+            take_stop(tracer, tracee, status);
+        else /* a new one, before its parent's event: it waits in this stop */
+            add(tracer, pid, TREE_UNKNOWN)->state = TRACEE_STOPPED;
+        return TRACER_TAKEN;
+    }
+    if (!tracee)
+        return TRACER_FOREIGN;
+    int tree = tracee->tree;
+    bool freezing = tracee->freezing;
+    drop(tracer, pid);
+    if (freezing)
+        kill_when_still(tracer, tree);
+    return TRACER_ENDED;
+}
+
+int tracer_kill(struct tracer *tracer, int tree)
+{
+    int count = 0;
+    for (struct tracee *at = tracer->tracees; at; at = at->next) {
+        if (at->tree != tree || at->state == TRACEE_KILLED)
+            continue;
+        at->freezing = true;
+        count++;
+        if (at->state == TRACEE_RUNS)
+            ptrace(PTRACE_INTERRUPT, at->tid, 0L, 0L);
+    }
+    kill_when_still(tracer, tree);
+    return count;
+}
+
+int tracer_count(const struct tracer *tracer, int tree)
+{
+    int count = 0;
+    for (const struct tracee *at = tracer->tracees; at; at = at->next)
+        count += at->tree == tree;
+    return count;
+}
