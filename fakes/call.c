@@ -1,6 +1,7 @@
 #include "call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,8 +180,7 @@ static bool signal_scope(struct call *call, const struct rule *rule)
             return kill_process(call);
         return tracer_kill(&call->vmm->tracer, call->tree, rule->signal) > 0;
     case RULE_PROCESS:
-        return call->process.pid > 0 && !call->ended &&
-               kill(call->process.pid, rule->signal) == 0;
+        return call->process.pid > 0 && !call->ended && kill(call->process.pid, rule->signal) == 0;
     case RULE_INIT_PROCESS: return vmm_kill_main(call->vmm) || kill_process(call);
     case RULE_VM: vmm_die(call->vmm);
     case RULE_CLIENT: kill_client(call); return true;
@@ -231,8 +231,8 @@ static void set_alarms(struct call *call)
         alarm->timer.fire = on_alarm;
         alarm->call = call;
         alarm->rule = (size_t)index;
-        int64_t from = rule->since == RULE_SINCE_START ? call->vmm->main_started_ms
-                                                       : call->began_ms;
+        int64_t from =
+            rule->since == RULE_SINCE_START ? call->vmm->main_started_ms : call->began_ms;
         /* A time that is over already comes at once: the rule belongs to this call. */
         loop_set_timer(&call->vmm->loop, &alarm->timer, from + rule->at_ms);
     }
@@ -259,7 +259,7 @@ static void take_output(struct call *call, struct watch *watch, int *fd, enum wi
     }
     if (call->state == CALL_REPLIED || call->client_gone)
         return; /* an orphan's words go nowhere, but it may go on */
-    if (!call->stream && !call->tty) {
+    if (!call->stream && !call->interactive && !call->tty) {
         buf_append(kept, chunk, (size_t)n);
         return;
     }
@@ -305,8 +305,7 @@ static void on_in(struct loop *loop, struct watch *watch, unsigned events)
     if (call->in_queue.len == 0 && call->in_ended && !call->tty)
         close_in(call);
     else
-        loop_change(&call->vmm->loop, &call->in,
-                    call->in_queue.len > 0 ? (unsigned)EPOLLOUT : 0);
+        loop_change(&call->vmm->loop, &call->in, call->in_queue.len > 0 ? (unsigned)EPOLLOUT : 0);
     if (!call->client_gone)
         watch_connection(call);
 }
@@ -621,8 +620,8 @@ static int parse_request(struct call *call)
     size_t at = 0, n_argv = 0, n_env = 0, n_cli = 0;
     const char *key, *value;
     int ret;
-    while ((ret = wire_next_pair(buf_str(&call->request), call->request.len, &at, &key,
-                                 &value)) > 0) {
+    while ((ret = wire_next_pair(buf_str(&call->request), call->request.len, &at, &key, &value)) >
+           0) {
         if (strcmp(key, "verb") == 0) {
             call->kind = strcmp(value, "exec") == 0 ? RULE_EXEC : RULE_CP;
             call->upload = strcmp(value, "upload") == 0;
@@ -699,7 +698,7 @@ static bool take_frame(struct call *call, enum wire_type type, const char *data,
         buf_append(&call->request, data, len);
         take_request(call);
         return false; /* it may be; the loop comes again for what is left */
-    case WIRE_READY: /* with the host file */
+    case WIRE_READY:  /* with the host file */
         if (call->wire.passed_fd < 0 || call->kind != RULE_CP || call->host_fd >= 0)
             break;
         call->host_fd = steal_fd(&call->wire.passed_fd);

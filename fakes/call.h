@@ -35,14 +35,14 @@ struct call {
     struct vmm *vmm;
     struct call *next;
     enum call_state state;
-    int tree;             /* its number for the tracer */
-    enum rule_call kind;  /* RULE_EXEC or RULE_CP */
-    uint32_t nth;         /* of its kind on this machine, from 1 */
+    int tree;            /* its number for the tracer */
+    enum rule_call kind; /* RULE_EXEC or RULE_CP */
+    uint32_t nth;        /* of its kind on this machine, from 1 */
     int64_t began_ms;
 
     struct wire wire;
     struct watch connection;
-    struct buf request;       /* the strings below point into it */
+    struct buf request; /* the strings below point into it */
     const char **argv, **env, **cli_argv;
     const char *cwd, *version, *faults_text, *guest_path;
     int64_t timeout_ms;
@@ -59,18 +59,18 @@ struct call {
     struct buf in_queue;
     bool in_ended;
     bool traced;
-    bool ended;              /* the process is reaped */
+    bool ended; /* the process is reaped */
     int wait_status;
     struct guest_failure failure;
-    bool failed;             /* failure is filled */
+    bool failed; /* failure is filled */
     struct agent_result result;
     bool has_result;
     struct timer timeout, drain, hold;
 
-    bool client_gone;        /* the connection is closed */
-    bool client_killed;      /* by a rule */
+    bool client_gone;   /* the connection is closed */
+    bool client_killed; /* by a rule */
     bool journaled;
-    int forced_status;       /* -1: none */
+    int forced_status; /* -1: none */
     const struct reply_row *forced_row;
     struct reply reply;
     int64_t started_ns;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -74,8 +73,13 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
         return err_set(err, errno, "prepare the VMM's streams");
     CLEANUP(io_close) int read_fd = fds[0];
     CLEANUP(io_close) int write_fd = fds[1];
-    const char *argv[] = {program,          "_boot-vm",   boot->owner_fd >= 0 ? "--owned" : "--free",
-                          boot->state_path, boot->name, boot->faults, NULL};
+    const char *argv[] = {program,
+                          "_boot-vm",
+                          boot->owner_fd >= 0 ? "--owned" : "--free",
+                          boot->state_path,
+                          boot->name,
+                          boot->faults,
+                          NULL};
     struct proc_spec spec = {.argv = argv,
                              .cwd = "/",
                              .stdin_fd = boot->owner_fd,
@@ -96,7 +100,6 @@ static int connect_machine(int machine_fd, struct err *err)
         return err_text(err, ENOTCONN, "the machine is not running");
     return fd;
 }
-
 
 /* Sends one control pair and reads until the answer or the end. */
 static int control(const char *state_path, const char *name, const char *verb, const char *value,
@@ -138,8 +141,7 @@ int client_arm(const char *state_path, const char *name, const char *faults, str
     return control(state_path, name, "arm", faults, NULL, err);
 }
 
-int client_report(const char *state_path, const char *name, struct buf *rules_json,
-                  struct err *err)
+int client_report(const char *state_path, const char *name, struct buf *rules_json, struct err *err)
 {
     return control(state_path, name, "report", NULL, rules_json, err);
 }
@@ -156,7 +158,8 @@ int client_stop(const char *state_path, const char *name, struct err *err)
     if (lock_fd < 0)
         return errno == ENOENT ? 0 : err_set(err, errno, "open the machine's lock");
     /* Its holder waits for the VMM, so nothing of the machine lives once it is free. */
-    while (flock(lock_fd, LOCK_EX) < 0)
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    while (fcntl(lock_fd, F_OFD_SETLKW, &lock) < 0)
         if (errno != EINTR)
             return err_set(err, errno, "wait for the machine's end");
     return 0;
@@ -203,11 +206,6 @@ struct session {
     struct reply *reply;
 };
 
-static bool is_live(const struct request *request)
-{
-    return request->stream || request->interactive || request->tty;
-}
-
 static void take_reply(struct session *session, const char *data, size_t len, bool killed)
 {
     size_t at = 0;
@@ -241,9 +239,9 @@ static void send_host_file(struct session *session)
     const struct request *request = session->request;
     bool upload = request->verb == CLIENT_UPLOAD;
     struct stat st;
-    session->host_fd = upload ? open(request->host_path, O_RDONLY | O_CLOEXEC)
-                              : open(request->host_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                                     0644);
+    session->host_fd =
+        upload ? open(request->host_path, O_RDONLY | O_CLOEXEC)
+               : open(request->host_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (session->host_fd < 0 || fstat(session->host_fd, &st) < 0)
         fail_host_file(session, upload ? "read" : "create");
     else if (upload && S_ISDIR(st.st_mode)) {
@@ -262,19 +260,16 @@ static void send_host_file(struct session *session)
 
 static void take_frame(struct session *session, enum wire_type type, const char *data, size_t len)
 {
-    bool live = is_live(session->request);
     switch (type) {
     case WIRE_OUT:
-        if (live)
+        buf_append(&session->reply->out, data, len);
+        if (session->reply->written)
             io_write_all(STDOUT_FILENO, data, len);
-        else
-            buf_append(&session->reply->out, data, len);
         break;
     case WIRE_ERR:
-        if (live)
+        buf_append(&session->reply->err, data, len);
+        if (session->reply->written)
             io_write_all(STDERR_FILENO, data, len);
-        else
-            buf_append(&session->reply->err, data, len);
         break;
     case WIRE_READY: send_host_file(session); break;
     case WIRE_REPLY: take_reply(session, data, len, false); break;
@@ -344,7 +339,9 @@ static int converse(struct session *session)
 {
     struct termios saved;
     bool raw = false;
-    session->in_open = session->request->interactive;
+    const struct request *request = session->request;
+    session->reply->written = request->stream || request->interactive || request->tty;
+    session->in_open = request->interactive;
     queue_request(&session->wire, session->request);
     if (session->request->tty) {
         raw_terminal(&saved, &raw);

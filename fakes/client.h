@@ -36,13 +36,14 @@ struct reply {
     struct buf out;
     struct buf err;
     uint64_t size_bytes;   /* cp: how much was copied */
+    bool written;          /* out and err went to fds 1 and 2 already, as they came */
     bool killed;           /* a rule kills the client: journal, then die of SIGKILL */
     struct buf rules_json; /* JSON list: rules armed and how often each fired, for the journal */
     int fd;                /* the connection, kept for client_journaled() */
 };
 #define REPLY_INIT                                                                                 \
     {                                                                                              \
-        0, BUF_INIT, BUF_INIT, 0, false, BUF_INIT, -1                                              \
+        0, BUF_INIT, BUF_INIT, 0, false, false, BUF_INIT, -1                                       \
     }
 void reply_release(struct reply *reply);
 

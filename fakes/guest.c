@@ -55,9 +55,8 @@ void guest_process_release(struct guest_process *process)
 static void close_all_but(const int *kept, size_t n_kept)
 {
     struct rlimit limit;
-    int max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536
-                  ? (int)limit.rlim_cur
-                  : 65536;
+    int max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536 ? (int)limit.rlim_cur
+                                                                              : 65536;
     for (int fd = 3; fd < max; fd++) {
         bool keep = false;
         for (size_t i = 0; i < n_kept; i++)

@@ -31,8 +31,7 @@ struct guest {
         -1, NULL, -1, 0, -1, -1                                                                    \
     }
 
-int guest_init(struct guest *guest, int machine_fd, const struct record *record,
-               struct err *err);
+int guest_init(struct guest *guest, int machine_fd, const struct record *record, struct err *err);
 void guest_release(struct guest *guest);
 
 /* Starts the main command, the built-in init, and returns when it is set up. */
@@ -60,10 +59,10 @@ struct guest_command {
 struct guest_process {
     pid_t pid;
     bool joined;
-    int in_fd;      /* -1 unless interactive; with a tty the terminal's master */
-    int out_fd;     /* with a tty the terminal's master */
-    int err_fd;     /* -1 with a tty */
-    int report_fd;  /* guest_failure, or struct agent_result, or end-of-file */
+    int in_fd;     /* -1 unless interactive; with a tty the terminal's master */
+    int out_fd;    /* with a tty the terminal's master */
+    int err_fd;    /* -1 with a tty */
+    int report_fd; /* guest_failure, or struct agent_result, or end-of-file */
 };
 #define GUEST_PROCESS_INIT                                                                         \
     {                                                                                              \

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -166,7 +165,8 @@ static int take_lock(int machine_fd, int *ret_fd, struct err *err)
     int fd = openat(machine_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, errno, "open the machine's lock");
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
         close(fd);
         return err_text(err, EALREADY, "the machine runs already");
     }
@@ -186,8 +186,8 @@ static int prepare(struct vmm *vmm, const char *name, int *ret_lock_fd, struct e
     ret = take_lock(vmm->machine_fd, ret_lock_fd, err);
     if (ret == 0)
         ret = layout_open(vmm->record.layout, &vmm->layout, err);
-    if (ret == 0 && unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS |
-                            CLONE_NEWIPC) < 0)
+    if (ret == 0 &&
+        unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
         ret = err_set(err, errno, "make the machine's namespaces");
     return ret;
 }

@@ -26,7 +26,7 @@ enum wire_type {
     WIRE_ERR = 'E',
     WIRE_REPLY = 'R',
     WIRE_KILLED = 'K', /* a rule kills the client; same content as a reply */
-    WIRE_READY = 'Y', /* cp: the request is taken; back comes READY with the host file */
+    WIRE_READY = 'Y',  /* cp: the request is taken; back comes READY with the host file */
     WIRE_CONTROL = 'C' /* the runner's, instead of a REQUEST: one pair, arm, report or stop */
 };
 

@@ -108,7 +108,7 @@ static void sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd
     pid_t pid = proc_spawn(&backend, &err);
     if (pid < 0) {
         report.errnum = -pid;
-        snprintf(report.text, sizeof report.text, "%s", err.msg);
+        snprintf(report.text, sizeof report.text, "%.*s", (int)sizeof report.text - 1, err.msg);
         report_and_exit(report_fd, &report, &leaks);
     }
     for (;;) { /* orphans come here, too; only the backend's end counts */
@@ -198,13 +198,12 @@ static int take_report(const struct buf *text, struct sandbox_result *result, st
     buf_append(&result->leaks, text->data + sizeof report, text->len - sizeof report);
     result->end_ns = report.end_ns;
     result->proc.how = WIFSIGNALED(report.status) ? PROC_SIGNALED : PROC_EXITED;
-    result->proc.code = WIFSIGNALED(report.status) ? WTERMSIG(report.status)
-                                                   : WEXITSTATUS(report.status);
+    result->proc.code =
+        WIFSIGNALED(report.status) ? WTERMSIG(report.status) : WEXITSTATUS(report.status);
     return 0;
 }
 
-int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret_result,
-                struct err *err)
+int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret_result, struct err *err)
 {
     CLEANUP(streams_release) struct streams streams = {{-1, -1}, {-1, -1}, {-1, -1}};
     CLEANUP(sandbox_result_release) struct sandbox_result result = {.proc = PROC_RESULT_INIT};
