@@ -70,7 +70,7 @@ static void child_fail(int report_fd, enum guest_stage stage, int errnum, const 
 {
     struct guest_failure failure = {.stage = stage, .errnum = errnum};
     if (err)
-        snprintf(failure.text, sizeof failure.text, "%s", err->msg);
+        snprintf(failure.text, sizeof failure.text, "%.*s", (int)sizeof failure.text - 1, err->msg);
     ssize_t n = write(report_fd, &failure, sizeof failure);
     (void)n;
     _exit(127);
