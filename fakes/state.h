@@ -11,7 +11,9 @@
  *       upper/ work/ merged/    the overlay
  *
  * A machine is running exactly while its lock is held: a killed VMM leaves nothing that
- * could be mistaken for a live one. Records are replaced by rename, never edited.
+ * could be mistaken for a live one. Who asks takes the lock, shared, for a moment: a VMM
+ * that finds it taken tries again for 100 ms before it believes in another VMM.
+ * Records are replaced by rename, never edited.
  */
 #ifndef KILLPOINT_STATE_H
 #define KILLPOINT_STATE_H
@@ -32,6 +34,7 @@ struct record {
     int cpus;
     int64_t memory_mib, storage_gib, overlay_gib;
     bool network;
+    int ports; /* how many were mapped: counted, never opened */
 };
 void record_release(struct record *record);
 
@@ -53,7 +56,7 @@ int state_update(const char *state_path, const struct record *record, struct err
 /* -ENOENT: no such machine. */
 int state_read(const char *state_path, const char *name, struct record *ret_record,
                struct err *err);
-/* Removes a stopped machine's folder. */
+/* Removes a stopped machine's folder. -ENOENT; -EBUSY: its lock is held. */
 int state_remove(const char *state_path, const char *name, struct err *err);
 
 /* The names of all machines, sorted; a NULL-terminated list the caller frees. */

@@ -1,0 +1,114 @@
+/*
+ * smolvm: the fake of the CLI. Reads the command line and the environment, plays one verb,
+ * journals it, prints.
+ *
+ *   SMOLVM_FAKE_VERSION   which version it is, 0.8.0 if unset (smolvm_text.h)
+ *   KILLPOINT_STATE       where the machines are (state.h)
+ *   KILLPOINT_FAULTS      rules for this call, or `@FILE` (../fault/rule.h)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "smolvm_text.h"
+#include "smolvm_verbs.h"
+#include "vmm.h"
+
+#define FAULTS_MAX_BYTES (16 * 1024 * 1024)
+
+/* Reads the rules of $KILLPOINT_FAULTS; nothing set leaves *ret_faults NULL. */
+static int read_faults(char **ret_faults, struct err *err)
+{
+    const char *given = getenv("KILLPOINT_FAULTS");
+    if (!given || !*given)
+        return 0;
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    int ret = given[0] == '@' ? io_read_file(AT_FDCWD, given + 1, &text, FAULTS_MAX_BYTES, err) : 0;
+    if (ret < 0)
+        return err_wrap(err, ret, "KILLPOINT_FAULTS");
+    if (given[0] != '@')
+        buf_add(&text, given);
+    *ret_faults = io_format("%s", buf_str(&text));
+    return 0;
+}
+
+/* Fills in what comes from the environment. */
+static int read_environment(struct smolvm_run *run, char **ret_faults, struct err *err)
+{
+    const char *version = getenv("SMOLVM_FAKE_VERSION");
+    run->version_text = version && *version ? version : SMOLVM_VERSION_DEFAULT;
+    int ret = smolvm_version_parse(run->version_text, &run->version, err);
+    return ret < 0 ? ret : read_faults(ret_faults, err);
+}
+
+/* Returns the exit status. */
+static int play(struct smolvm_run *run, struct smolvm_args *args, const struct err *state_err)
+{
+    struct err err;
+    CLEANUP(io_free) char *faults = NULL;
+    if (read_environment(run, &faults, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    int ret = smolvm_args_parse(run->version, run->argv, args, &text);
+    if (ret != 0) {
+        struct buf *stream = ret > 0 ? &run->out : &run->err;
+        buf_append(stream, buf_str(&text), text.len);
+        return ret > 0 ? 0 : 2;
+    }
+    if (!run->state_path)
+        return smolvm_run_own_error(run, state_err);
+    run->faults = faults;
+    run->args = args;
+    int status = smolvm_verb_run(run);
+    run->faults = NULL;
+    return status;
+}
+
+/* Returns the status, or our own where the line could not be written. */
+static int write_journal(struct smolvm_run *run, enum smolvm_verb verb, int64_t start_ns,
+                         int status)
+{
+    struct err err;
+    const struct journal_entry entry = {.start_ns = start_ns,
+                                        .end_ns = io_now_ns(),
+                                        .argv = run->argv,
+                                        .verb = smolvm_verb_word(verb),
+                                        .machine = run->machine,
+                                        .status = run->killed ? -1 : status,
+                                        .signal = run->killed ? SIGKILL : 0,
+                                        .out = &run->out,
+                                        .err = &run->err,
+                                        .rules_json =
+                                            run->rules_json.len ? buf_str(&run->rules_json) : NULL};
+    if (!run->state_path)
+        return status;
+    if (journal_append(run->state_path, &entry, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    if (run->called)
+        client_journaled();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "_boot-vm") == 0)
+        return vmm_main(argc, argv);
+    int64_t start_ns = io_now_ns();
+    struct err state_err = {""};
+    CLEANUP(io_free) char *state_path = NULL;
+    /* Refused calls are journaled too, so this comes first; --help works without. */
+    state_find(&state_path, &state_err);
+    CLEANUP(smolvm_args_release) struct smolvm_args args = {0};
+    CLEANUP(smolvm_run_release)
+    struct smolvm_run run = {.state_path = state_path, .argv = (const char *const *)argv};
+    int status = play(&run, &args, &state_err) & 0xff;
+    status = write_journal(&run, args.verb, start_ns, status);
+    if (run.killed)
+        kill(getpid(), SIGKILL);
+    smolvm_run_flush(&run);
+    return status;
+}
