@@ -39,7 +39,12 @@ struct reply {
     bool written;          /* out and err went to fds 1 and 2 already, as they came */
     bool killed;           /* a rule kills the client: journal, then die of SIGKILL */
     struct buf rules_json; /* JSON list: rules armed and how often each fired, for the journal */
+    int fd;                /* the connection, kept for client_journaled() */
 };
+#define REPLY_INIT                                                                                 \
+    {                                                                                              \
+        0, BUF_INIT, BUF_INIT, 0, false, false, BUF_INIT, -1                                       \
+    }
 void reply_release(struct reply *reply);
 
 /* How a boot is wanted. */
@@ -56,6 +61,16 @@ struct boot {
  */
 int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
 
+/*
+ * Arms rules for the machine from here on, instead of those of its boot: calls count from
+ * 1 again, and the main command is started anew, so that `since=start` means now.
+ */
+int client_arm(const char *state_path, const char *name, const char *faults, struct err *err);
+
+/* How often each armed rule fired, as JSON: [{"rule": "…", "fired": N}, …]. */
+int client_report(const char *state_path, const char *name, struct buf *rules_json,
+                  struct err *err);
+
 /* Ends the machine's VMM, its guests and its mounts, after a sync. 0 also when it did not run. */
 int client_stop(const char *state_path, const char *name, struct err *err);
 
@@ -66,7 +81,10 @@ int client_stop(const char *state_path, const char *name, struct err *err);
 int client_call(const char *state_path, const char *name, const struct request *request,
                 struct reply *ret_reply, struct err *err);
 
-/* After the call's journal line is written: the VMM need not write it for a killed client. */
-void client_journaled(void);
+/*
+ * Closes the call. Call it after the call's journal line is written: the VMM writes that
+ * line itself for a client that ends without.
+ */
+void client_journaled(struct reply *reply);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int make_folder(int dir_fd, const char *name, mode_t mode, struct err *err)
@@ -98,6 +99,31 @@ static int overlay_mount(int machine_fd, int disk_fd, const struct layout *layou
                     err);
 }
 
+/* What the guest must find empty is an opaque folder of the upper, made once. */
+static int hide_folder(int upper_fd, const char *path, struct err *err)
+{
+    while (*path == '/')
+        path++;
+    if (mkdirat(upper_fd, path, strcmp(path, "tmp") == 0 ? 01777 : 0700) < 0)
+        return errno == EEXIST ? 0 : err_set(err, errno, "hide /%s", path);
+    CLEANUP(io_close) int fd = openat(upper_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0 ||
+        (strcmp(path, "tmp") == 0 && fchmod(fd, 01777) < 0))
+        return err_set(err, errno, "hide /%s", path);
+    return 0;
+}
+
+static int hide_folders(int disk_fd, const struct layout *layout, struct err *err)
+{
+    if (!*layout->hide)
+        return 0;
+    CLEANUP(io_close) int upper_fd = open_folder(disk_fd, "upper", err);
+    int ret = upper_fd < 0 ? upper_fd : 0;
+    for (char **path = layout->hide; *path && ret == 0; path++)
+        ret = hide_folder(upper_fd, *path, err);
+    return ret;
+}
+
 int container_mount(int machine_fd, const struct layout *layout, const struct record *record,
                     struct err *err)
 {
@@ -116,6 +142,8 @@ int container_mount(int machine_fd, const struct layout *layout, const struct re
         ret = make_folder(disk_fd, "upper", 0755, err);
     if (ret == 0)
         ret = make_folder(machine_fd, "merged", 0755, err);
+    if (ret == 0)
+        ret = hide_folders(disk_fd, layout, err);
     return ret < 0 ? ret : overlay_mount(machine_fd, disk_fd, layout, err);
 }
 

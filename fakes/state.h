@@ -4,7 +4,8 @@
  *   STATE/journal.ndjson        every CLI call, one line each (journal.h)
  *   STATE/machines/NAME/
  *       record.json             what `create` was told; read again at every start
- *       lock                    flock()ed by the VMM for as long as it lives
+ *       lock                    locked (F_OFD_SETLK) while the machine runs; asked about with
+ *                               F_OFD_GETLK, which takes nothing
  *       pid                     the VMM's pid, written at start
  *       sock                    where the VMM listens
  *       upper/ work/ merged/    the overlay

@@ -179,18 +179,23 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
     return TRACER_ENDED;
 }
 
-int tracer_kill(struct tracer *tracer, int tree)
+int tracer_kill(struct tracer *tracer, int tree, int signum)
 {
     int count = 0;
     for (struct tracee *at = tracer->tracees; at; at = at->next) {
         if (at->tree != tree || at->state == TRACEE_KILLED)
             continue;
-        at->freezing = true;
         count++;
+        if (signum != SIGKILL) {
+            kill(at->tid, signum);
+            continue;
+        }
+        at->freezing = true;
         if (at->state == TRACEE_RUNS)
             ptrace(PTRACE_INTERRUPT, at->tid, 0L, 0L);
     }
-    kill_when_still(tracer, tree);
+    if (signum == SIGKILL)
+        kill_when_still(tracer, tree);
     return count;
 }
 

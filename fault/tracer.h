@@ -39,9 +39,9 @@ int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err);
 /* Takes one status of waitpid(-1, __WALL). */
 enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status);
 
-/* Ends the whole tree at one instant; its processes' ends come through tracer_status().
- * Returns how many processes and threads it had. */
-int tracer_kill(struct tracer *tracer, int tree);
+/* Sends signum to every process of the tree; SIGKILL ends all of it at one instant. The
+ * ends come through tracer_status(). Returns how many processes and threads it had. */
+int tracer_kill(struct tracer *tracer, int tree, int signum);
 
 /* How many processes and threads of the tree live. */
 int tracer_count(const struct tracer *tracer, int tree);

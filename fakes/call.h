@@ -1,0 +1,87 @@
+/*
+ * call.h: one call to a machine, from its request to the journal's word of its end.
+ *
+ * A call owns its connection and, for exec and cp, one process of the guest. Its life:
+ * request read -> rules at `begin` -> process spawned, traced where a rule needs it, let
+ * go -> timers of `at` -> process reaped -> rules at `end` -> output drained -> reply ->
+ * client journaled or gone. A command whose client is gone, or whose time is over, goes
+ * on as an orphan when it had joined the main command's container (smolvm-contract:
+ * 0.6.0 to 1.4.0), and is killed otherwise.
+ */
+#ifndef KILLPOINT_CALL_H
+#define KILLPOINT_CALL_H
+
+#include "../fault/loop.h"
+#include "../fault/tracer.h"
+#include "faults.h"
+#include "guest.h"
+#include "reply.h"
+#include "wire.h"
+
+#define CALL_DRAIN_MS 5000 /* a joined exec's output is waited for that long; E4 */
+
+struct vmm;
+
+/* A rule with `at` waiting for its time. */
+struct call_alarm {
+    struct timer timer;
+    struct call *call;
+    size_t rule;
+};
+
+enum call_state { CALL_READS, CALL_HELD, CALL_RUNS, CALL_DRAINS, CALL_REPLIED };
+
+struct call {
+    struct vmm *vmm;
+    struct call *next;
+    enum call_state state;
+    int tree;            /* its number for the tracer */
+    enum rule_call kind; /* RULE_EXEC or RULE_CP */
+    uint32_t nth;        /* of its kind on this machine, from 1 */
+    int64_t began_ms;
+
+    struct wire wire;
+    struct watch connection;
+    struct buf request; /* the strings below point into it */
+    const char **argv, **env, **cli_argv;
+    const char *cwd, *version, *faults_text, *guest_path;
+    int64_t timeout_ms;
+    bool upload, interactive, tty, stream;
+    int host_fd;
+
+    struct faults own_faults;
+    struct faults *faults; /* own_faults, or the machine's */
+    struct call_alarm *alarms;
+    size_t n_alarms;
+
+    struct guest_process process;
+    struct watch out, err, in, report;
+    struct buf in_queue;
+    bool in_ended;
+    bool traced;
+    bool ended; /* the process is reaped */
+    int wait_status;
+    struct guest_failure failure;
+    bool failed; /* failure is filled */
+    struct agent_result result;
+    bool has_result;
+    struct timer timeout, drain, hold;
+
+    bool client_gone;   /* the connection is closed */
+    bool client_killed; /* by a rule */
+    bool journaled;
+    int forced_status; /* -1: none */
+    const struct reply_row *forced_row;
+    struct reply reply;
+    int64_t started_ns;
+};
+
+/* Takes over the connection. The call frees itself when all of it is done. */
+void call_start(struct vmm *vmm, int connection_fd);
+
+/* A child was reaped. True when it was the call's process. */
+bool call_child_ended(struct call *call, pid_t pid, int status);
+
+void call_free(struct call *call);
+
+#endif

@@ -1,0 +1,69 @@
+#include "faults.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "reply.h"
+
+void faults_release(struct faults *faults)
+{
+    rule_set_release(&faults->set);
+    free(faults->fired);
+    faults->fired = NULL;
+}
+
+int faults_parse(struct faults *faults, const char *text, struct err *err)
+{
+    struct faults parsed = FAULTS_INIT;
+    if (text && *text) {
+        int ret = rule_set_parse(text, reply_names, &parsed.set, err);
+        if (ret < 0)
+            return ret;
+    }
+    parsed.fired = calloc(parsed.set.count + 1, sizeof *parsed.fired);
+    if (!parsed.fired)
+        abort();
+    faults_release(faults);
+    *faults = parsed;
+    return 0;
+}
+
+int faults_next(const struct faults *faults, enum rule_call call, uint32_t nth,
+                enum rule_place place, size_t *at)
+{
+    while (*at < faults->set.count) {
+        size_t index = (*at)++;
+        const struct rule *rule = &faults->set.rules[index];
+        if (rule->place == place && rule_in_call(rule, call, nth))
+            return (int)index;
+    }
+    return -1;
+}
+
+bool faults_need_tracer(const struct faults *faults, enum rule_call call, uint32_t nth)
+{
+    for (size_t i = 0; i < faults->set.count; i++) {
+        const struct rule *rule = &faults->set.rules[i];
+        if (rule_in_call(rule, call, nth) && rule->place != RULE_BEGIN &&
+            rule->action == RULE_SIGNAL && rule->scope == RULE_TREE)
+            return true;
+    }
+    return false;
+}
+
+void faults_print_json(const struct faults *faults, struct buf *json)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < faults->set.count; i++) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT;
+        rule_print(&faults->set.rules[i], &text);
+        json_array_append_new(list, json_pack("{s:s, s:I}", "rule", buf_str(&text), "fired",
+                                              (json_int_t)faults->fired[i]));
+    }
+    char *dump = json_dumps(list, JSON_COMPACT);
+    if (!dump)
+        abort();
+    buf_add(json, dump);
+    free(dump);
+    json_decref(list);
+}

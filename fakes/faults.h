@@ -1,0 +1,39 @@
+/*
+ * faults.h: the rules that are armed, and how often each fired.
+ *
+ * A machine has one set, given at its start; a call may bring a set of its own
+ * (KILLPOINT_FAULTS), which then holds for this call instead. fault/rule.h is the grammar.
+ */
+#ifndef KILLPOINT_FAULTS_H
+#define KILLPOINT_FAULTS_H
+
+#include "../fault/rule.h"
+#include "../fault/rule_set.h"
+
+struct faults {
+    struct rule_set set;
+    uint64_t *fired; /* one a rule */
+};
+#define FAULTS_INIT                                                                                \
+    {                                                                                              \
+        {NULL, 0}, NULL                                                                            \
+    }
+
+void faults_release(struct faults *faults);
+/* text: rules separated by newlines, or @FILE; NULL and "" arm nothing. */
+int faults_parse(struct faults *faults, const char *text, struct err *err);
+
+/*
+ * The next rule from *at (start with 0) that holds in this call at this place: its index,
+ * or -1. *at is set behind it.
+ */
+int faults_next(const struct faults *faults, enum rule_call call, uint32_t nth,
+                enum rule_place place, size_t *at);
+
+/* Whether this call's processes must be traced for its rules. */
+bool faults_need_tracer(const struct faults *faults, enum rule_call call, uint32_t nth);
+
+/* [{"rule": "…", "fired": N}, …] */
+void faults_print_json(const struct faults *faults, struct buf *json);
+
+#endif

@@ -1,0 +1,59 @@
+#include "reply.h"
+
+#include <string.h>
+
+#define AGENT_FAILED "Error: agent operation failed: "
+#define NOT_RUNNING                                                                                \
+    AGENT_FAILED "connect: machine '%s' is not running. "                                          \
+                 "Use 'smolvm machine start --name %s' first.\n"
+
+/* One row is one X: the names are wanted as an array of their own, too. */
+#define REPLY_ROWS(X)                                                                              \
+    X("lost", 1, false, "Error: io operation failed: connection closed\n",                         \
+      "client.rs:1620; E9, E11, C3")                                                               \
+    X("reset", 1, false, "Error: io operation failed: Connection reset by peer (os error 104)\n",  \
+      "client.rs:1620; E10")                                                                       \
+    X("late", 1, false,                                                                            \
+      "Error: io operation failed: Resource temporarily unavailable (os error 11)\n",              \
+      "reply past the client's read timeout")                                                      \
+    X("not-running", 1, false, NOT_RUNNING, "stopped machine; C1")                                 \
+    X("unreachable", 1, false, NOT_RUNNING, "unresponsive agent; E12")                             \
+    X("container-gone", 1, false, "the container `%s` is not running\n", "crun 1.8.1; E6")         \
+    X("client-disconnected", 137, true, "\nclient disconnected", "storage.rs:2484; E7")
+
+#define AS_ROW(name, status, keeps, text, source) {name, status, keeps, text, source},
+#define AS_NAME(name, status, keeps, text, source) name,
+
+const struct reply_row reply_rows[] = {REPLY_ROWS(AS_ROW){NULL, 0, false, NULL, NULL}};
+const char *const reply_names[] = {REPLY_ROWS(AS_NAME) NULL};
+
+const struct reply_row *reply_find(const char *name)
+{
+    for (const struct reply_row *row = reply_rows; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}
+
+void reply_release(struct reply *reply)
+{
+    buf_release(&reply->out);
+    buf_release(&reply->err);
+    buf_release(&reply->rules_json);
+}
+
+void reply_apply(const struct reply_row *row, const char *machine, struct reply *reply)
+{
+    if (!row->keeps_output) {
+        buf_clear(&reply->out);
+        buf_clear(&reply->err);
+    }
+    reply->status = row->status;
+    for (const char *at = row->text; *at; at++) {
+        if (at[0] == '%' && at[1] == 's') {
+            buf_add(&reply->err, machine);
+            at++;
+        } else
+            buf_append(&reply->err, at, 1);
+    }
+}

@@ -1,0 +1,31 @@
+/*
+ * reply.h: the table of what the CLI shows when its connection or the machine fails.
+ *
+ * `reply=NAME` in a rule names a row; the VMM and the client use the same rows when such
+ * a thing happens of itself. The texts are those of smolvm 0.8.0 to 1.14.
+ */
+#ifndef KILLPOINT_REPLY_H
+#define KILLPOINT_REPLY_H
+
+#include "client.h"
+
+struct reply_row {
+    const char *name;
+    int status;
+    bool keeps_output; /* what the command wrote so far is shown */
+    const char *text;  /* stderr, behind the output; %s: the machine's name */
+    const char *source;
+};
+
+/* Ends with a row whose name is NULL. */
+extern const struct reply_row reply_rows[];
+/* The rows' names, NULL-terminated, for rule_parse(). */
+extern const char *const reply_names[];
+
+/* NULL: no such row. */
+const struct reply_row *reply_find(const char *name);
+
+/* Fills status and err (and drops out, unless the row keeps it). */
+void reply_apply(const struct reply_row *row, const char *machine, struct reply *reply);
+
+#endif

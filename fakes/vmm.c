@@ -1,0 +1,254 @@
+#include "vmm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_DEADLINE_MS 5000
+
+/* What the boot tells its starter, through stdout. */
+static void tell(const struct buf *pairs)
+{
+    io_write_all(STDOUT_FILENO, pairs->data, pairs->len);
+}
+
+static void tell_result(int ret, const struct err *err)
+{
+    CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+    if (ret == 0)
+        wire_pair(&pairs, "ready", "");
+    else {
+        wire_pair(&pairs, "error", err->msg);
+        wire_pair_number(&pairs, "errno", -ret);
+    }
+    tell(&pairs);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null_fd, STDOUT_FILENO);
+    io_close(&null_fd);
+}
+
+/* --- the VMM ------------------------------------------------------------------- */
+
+void vmm_die(struct vmm *vmm)
+{
+    (void)vmm;
+    _exit(128 + SIGKILL);
+}
+
+bool vmm_kill_main(struct vmm *vmm)
+{
+    return vmm->guest.main_pid > 0 && kill(vmm->guest.main_pid, SIGKILL) == 0;
+}
+
+int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
+{
+    int ret = faults_parse(&vmm->armed, rules, err);
+    if (ret < 0)
+        return ret;
+    if (vmm_kill_main(vmm)) {
+        while (waitpid(vmm->guest.main_pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+        guest_main_ended(&vmm->guest);
+    }
+    memset(vmm->counts, 0, sizeof vmm->counts);
+    ret = guest_start_main(&vmm->guest, err);
+    vmm->main_started_ms = io_now_ms();
+    return ret;
+}
+
+static void on_child(struct loop *loop, pid_t pid, int status)
+{
+    struct vmm *vmm = container_of(loop, struct vmm, loop);
+    if (tracer_status(&vmm->tracer, pid, status) == TRACER_TAKEN)
+        return;
+    if (pid == vmm->guest.main_pid) {
+        guest_main_ended(&vmm->guest);
+        return;
+    }
+    for (struct call *call = vmm->calls; call; call = call->next)
+        if (call_child_ended(call, pid, status))
+            return;
+}
+
+static void on_listener(struct loop *loop, struct watch *watch, unsigned events)
+{
+    (void)events;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        call_start(container_of(loop, struct vmm, loop), fd);
+}
+
+static void on_owner(struct loop *loop, struct watch *watch, unsigned events)
+{
+    char byte;
+    if ((events & EPOLLIN) && read(watch->fd, &byte, 1) > 0)
+        return;
+    loop_stop(loop);
+}
+
+static int boot(struct vmm *vmm, const char *rules, bool owned, struct err *err)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "smolvm-vmm");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return err_set(err, errno, "mount /proc");
+    if (sethostname(vmm->record.name, strlen(vmm->record.name)) < 0)
+        return err_set(err, errno, "sethostname");
+    int ret = container_loopback_up(err);
+    if (ret == 0)
+        ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
+    if (ret == 0)
+        ret = loop_init(&vmm->loop, on_child, NULL, NULL, err);
+    if (ret == 0)
+        ret = guest_init(&vmm->guest, vmm->machine_fd, &vmm->record, err);
+    if (ret == 0)
+        ret = vmm_arm(vmm, rules, err);
+    if (ret < 0)
+        return ret;
+    int listen_fd = wire_listen(vmm->machine_fd, "sock");
+    if (listen_fd < 0)
+        return err_set(err, -listen_fd, "listen on the machine's socket");
+    vmm->listener = (struct watch){-1, on_listener};
+    vmm->owner = (struct watch){-1, on_owner};
+    loop_watch(&vmm->loop, &vmm->listener, listen_fd, EPOLLIN);
+    if (owned)
+        loop_watch(&vmm->loop, &vmm->owner, STDIN_FILENO, EPOLLIN);
+    return 0;
+}
+
+/* As first process of its namespace the VMM can reach every process of the machine. */
+static void end_guests(void)
+{
+    kill(-1, SIGKILL);
+    int64_t deadline = io_now_ms() + EXIT_DEADLINE_MS;
+    while (io_now_ms() < deadline && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))
+        ;
+}
+
+static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
+{
+    struct err err;
+    int ret = boot(vmm, rules, owned, &err);
+    tell_result(ret, &err);
+    if (ret == 0 && loop_run(&vmm->loop, &err) < 0)
+        dprintf(STDERR_FILENO, "%s\n", err.msg);
+    while (vmm->calls)
+        call_free(vmm->calls);
+    int listen_fd = vmm->listener.fd;
+    loop_unwatch(&vmm->loop, &vmm->listener);
+    if (ret == 0) {
+        io_close(&listen_fd);
+        unlinkat(vmm->machine_fd, "sock", 0);
+    }
+    end_guests();
+    tracer_release(&vmm->tracer);
+    guest_release(&vmm->guest);
+    faults_release(&vmm->armed);
+    loop_release(&vmm->loop);
+    return ret == 0 ? 0 : 1;
+}
+
+/* --- the monitor ------------------------------------------------------------------ */
+
+static int take_lock(int machine_fd, int *ret_fd, struct err *err)
+{
+    int fd = openat(machine_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, errno, "open the machine's lock");
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+        close(fd);
+        return err_text(err, EALREADY, "the machine runs already");
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int prepare(struct vmm *vmm, const char *name, int *ret_lock_fd, struct err *err)
+{
+    CLEANUP(io_free) char *path = state_machine_path(vmm->state_path, name);
+    int ret = state_read(vmm->state_path, name, &vmm->record, err);
+    if (ret < 0)
+        return ret;
+    vmm->machine_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (vmm->machine_fd < 0)
+        return err_set(err, errno, "open %s", path);
+    ret = take_lock(vmm->machine_fd, ret_lock_fd, err);
+    if (ret == 0)
+        ret = layout_open(vmm->record.layout, &vmm->layout, err);
+    if (ret == 0 &&
+        unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
+        ret = err_set(err, errno, "make the machine's namespaces");
+    return ret;
+}
+
+static void vmm_release(struct vmm *vmm)
+{
+    record_release(&vmm->record);
+    layout_release(&vmm->layout);
+    io_close(&vmm->machine_fd);
+}
+
+static int monitor(struct vmm *vmm, pid_t vmm_pid)
+{
+    CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+    char text[24];
+    int len = snprintf(text, sizeof text, "%d\n", (int)vmm_pid);
+    struct err err;
+    if (io_write_file(vmm->machine_fd, "pid", text, (size_t)len, 0600, &err) < 0)
+        dprintf(STDERR_FILENO, "%s\n", err.msg);
+    wire_pair_number(&pairs, "pid", vmm_pid);
+    tell(&pairs);
+    close(STDOUT_FILENO);
+    close(STDIN_FILENO);
+    int status = 0;
+    while (waitpid(vmm_pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    unlinkat(vmm->machine_fd, "pid", 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int vmm_main(int argc, char **argv)
+{
+    if (argc < 4 || argc > 5) {
+        dprintf(STDERR_FILENO, "usage: smolvm _boot-vm --owned|--free STATE NAME [RULES]\n");
+        return 2;
+    }
+    struct vmm vmm = {.state_path = argv[2], .machine_fd = -1};
+    vmm.listener.fd = vmm.owner.fd = -1;
+    vmm.guest = (struct guest)GUEST_INIT;
+    vmm.loop.epoll_fd = vmm.loop.signal_fd = -1;
+    CLEANUP(io_close) int lock_fd = -1;
+    struct err err;
+    int ret = prepare(&vmm, argv[3], &lock_fd, &err);
+    if (ret < 0) {
+        tell_result(ret, &err);
+        vmm_release(&vmm);
+        return 1;
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        err_set(&err, errno, "fork");
+        tell_result(-EAGAIN, &err);
+        vmm_release(&vmm);
+        return 1;
+    }
+    int status;
+    if (pid == 0) {
+        io_close(&lock_fd);
+        status = vmm_run(&vmm, argc > 4 ? argv[4] : NULL, strcmp(argv[1], "--owned") == 0);
+    } else
+        status = monitor(&vmm, pid);
+    vmm_release(&vmm);
+    return status;
+}

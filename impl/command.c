@@ -1,0 +1,242 @@
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+void stream_add(struct stream *stream, const char *data, size_t len)
+{
+    if (!stream->kept && !(stream->kept = malloc(STREAM_HEAD_BYTES + STREAM_TAIL_BYTES)))
+        abort();
+    while (len > 0) {
+        size_t at, room;
+        if (stream->size_bytes < STREAM_HEAD_BYTES) {
+            at = (size_t)stream->size_bytes;
+            room = STREAM_HEAD_BYTES - at;
+        } else {
+            size_t in_ring = (size_t)((stream->size_bytes - STREAM_HEAD_BYTES) % STREAM_TAIL_BYTES);
+            at = STREAM_HEAD_BYTES + in_ring;
+            room = STREAM_TAIL_BYTES - in_ring;
+        }
+        size_t part = len < room ? len : room;
+        memcpy(stream->kept + at, data, part);
+        stream->size_bytes += part;
+        data += part;
+        len -= part;
+    }
+}
+
+/* The bytes left out between head and tail. */
+static uint64_t stream_missing(const struct stream *stream)
+{
+    uint64_t room = STREAM_HEAD_BYTES + STREAM_TAIL_BYTES;
+    return stream->size_bytes > room ? stream->size_bytes - room : 0;
+}
+
+char *stream_text(const struct stream *stream)
+{
+    uint64_t missing = stream_missing(stream);
+    size_t len = (size_t)(stream->size_bytes - missing);
+    char *text = malloc(len + 1);
+    if (!text)
+        abort();
+    size_t start = 0; /* where the ring's oldest byte is */
+    if (missing > 0)
+        start = (size_t)(missing % STREAM_TAIL_BYTES);
+    size_t head = len < STREAM_HEAD_BYTES ? len : STREAM_HEAD_BYTES;
+    if (head > 0)
+        memcpy(text, stream->kept, head);
+    if (len > head) {
+        const char *ring = stream->kept + STREAM_HEAD_BYTES;
+        size_t tail = len - head;
+        memcpy(text + head, ring + start, tail - start);
+        memcpy(text + len - start, ring, start);
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static void quote_bytes(const char *data, const char *end, FILE *file)
+{
+    for (; data < end; data++) {
+        unsigned char c = (unsigned char)*data;
+        if (c == '\n')
+            fputs("\\n", file);
+        else if (c == '\t')
+            fputs("\\t", file);
+        else if (c == '\r')
+            fputs("\\r", file);
+        else if (c == '"' || c == '\\')
+            fprintf(file, "\\%c", c);
+        else if (c < 0x20 || c > 0x7e)
+            fprintf(file, "\\x%02x", c);
+        else
+            fputc(c, file);
+    }
+}
+
+void stream_quote(const struct stream *stream, FILE *file)
+{
+    CLEANUP(free_text) char *text = stream_text(stream);
+    uint64_t missing = stream_missing(stream);
+    const char *at = text, *end = text + (stream->size_bytes - missing);
+    const char *gap = missing > 0 ? text + STREAM_HEAD_BYTES : end;
+    while (at < gap && is_blank(*at))
+        at++;
+    const char *low = missing > 0 ? gap : at;
+    while (end > low && is_blank(end[-1]))
+        end--;
+    fputc('"', file);
+    if (missing > 0) {
+        quote_bytes(at, gap, file);
+        fprintf(file, "[%llu bytes left out]", (unsigned long long)missing);
+        at = gap;
+    }
+    quote_bytes(at, end, file);
+    fputc('"', file);
+}
+
+void command_result_release(struct command_result *result)
+{
+    free_text(&result->out.kept);
+    free_text(&result->err.kept);
+}
+
+/* Starts argv with these two as its stdout and stderr. Returns 0 or -errno. */
+static int spawn(const char *const *argv, int out_fd, int err_fd, pid_t *ret_pid)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGCHLD);
+    if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attr) != 0)
+        abort();
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, out_fd, 1);
+    posix_spawn_file_actions_adddup2(&files, err_fd, 2);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &defaults);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    /* posix_spawnp() takes an array of mutable strings and changes none of them. */
+    union {
+        const char *const *in;
+        char *const *out;
+    } args = {.in = argv};
+    int errnum = posix_spawnp(ret_pid, argv[0], &files, &attr, args.out, environ);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    return -errnum;
+}
+
+/* Reads once. Returns false when there is nothing more now; closes at the end of file. */
+static bool drain(int *fd, struct stream *stream)
+{
+    char chunk[65536];
+    ssize_t n;
+    do
+        n = read(*fd, chunk, sizeof chunk);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        stream_add(stream, chunk, (size_t)n);
+    else if (n == 0)
+        close_fd(fd);
+    return n > 0;
+}
+
+/* A grandchild may write for ever; what the ended process left fits the pipe. */
+static void drain_rest(int *fd, struct stream *stream)
+{
+    int pipe_bytes = *fd < 0 ? 0 : fcntl(*fd, F_GETPIPE_SZ);
+    uint64_t last = stream->size_bytes + (uint64_t)(pipe_bytes > 0 ? pipe_bytes : 0);
+    while (*fd >= 0 && stream->size_bytes < last && drain(fd, stream))
+        ;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Reads both streams until the process has ended, then what is left in the pipes. */
+static void follow(pid_t pid, int signal_fd, int *out_fd, int *err_fd,
+                   struct command_result *result)
+{
+    int status = 0;
+    for (;;) {
+        struct signalfd_siginfo info;
+        while (read(signal_fd, &info, sizeof info) > 0)
+            ;
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            break;
+        struct pollfd fds[3] = {{.fd = signal_fd, .events = POLLIN},
+                                {.fd = *out_fd, .events = POLLIN},
+                                {.fd = *err_fd, .events = POLLIN}};
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[1].revents)
+            drain(out_fd, &result->out);
+        if (fds[2].revents)
+            drain(err_fd, &result->err);
+    }
+    result->end_ns = now_ns();
+    drain_rest(out_fd, &result->out);
+    drain_rest(err_fd, &result->err);
+    result->signaled = WIFSIGNALED(status);
+    result->code = result->signaled ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int command_run(const char *const *argv, struct command_result *ret_result, struct error *error)
+{
+    int out[2], err[2];
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return error_set(error, errno, "pipe: %s", strerror(errno));
+    CLEANUP(close_fd) int out_fd = out[0];
+    CLEANUP(close_fd) int out_end = out[1];
+    if (pipe2(err, O_CLOEXEC) < 0)
+        return error_set(error, errno, "pipe: %s", strerror(errno));
+    CLEANUP(close_fd) int err_fd = err[0];
+    CLEANUP(close_fd) int err_end = err[1];
+    fcntl(out_fd, F_SETFL, O_NONBLOCK);
+    fcntl(err_fd, F_SETFL, O_NONBLOCK);
+
+    /* An ignored SIGCHLD, inherited, would take the exit status away. */
+    sigset_t child, old;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &child, &old);
+    CLEANUP(close_fd) int signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    pid_t pid = -1;
+    int ret = signal_fd < 0 ? -errno : spawn(argv, out_end, err_end, &pid);
+    if (ret == 0) {
+        struct command_result result = {false, 0, {NULL, 0}, {NULL, 0}, 0};
+        close_fd(&out_end);
+        close_fd(&err_end);
+        follow(pid, signal_fd, &out_fd, &err_fd, &result);
+        *ret_result = result;
+    } else {
+        error_set(error, -ret, "cannot start %s: %s", argv[0], strerror(-ret));
+    }
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    return ret;
+}

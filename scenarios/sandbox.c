@@ -1,0 +1,242 @@
+#include "sandbox.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPORT_MAX_BYTES 65536
+
+/* What the init tells first; the names of leaked processes follow as text. */
+struct init_report {
+    int errnum; /* the backend could not be started */
+    int status; /* of waitpid() */
+    int64_t end_ns;
+    char text[200];
+};
+
+void sandbox_result_release(struct sandbox_result *result)
+{
+    proc_result_release(&result->proc);
+    buf_release(&result->leaks);
+}
+
+/* --- the init ------------------------------------------------------------------ */
+
+static void name_process(const char *pid, struct buf *leaks)
+{
+    CLEANUP(io_free) char *path = io_format("/proc/%s/comm", pid);
+    CLEANUP(buf_release) struct buf comm = BUF_INIT;
+    if (io_read_file(AT_FDCWD, path, &comm, 64, NULL) < 0)
+        return;
+    buf_printf(leaks, "%s %s", pid, buf_str(&comm));
+}
+
+static void list_leaks(struct buf *leaks)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (isdigit((unsigned char)entry->d_name[0]) && strcmp(entry->d_name, "1") != 0)
+            name_process(entry->d_name, leaks);
+    if (dir)
+        closedir(dir);
+}
+
+/* Waits until no process is left, but not past the grace. */
+static bool all_ended(int64_t deadline_ms)
+{
+    for (;;) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0 && errno == ECHILD)
+            return true;
+        if (pid > 0)
+            continue;
+        int64_t left = deadline_ms - io_now_ms();
+        if (left <= 0)
+            return false;
+        sigset_t child;
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD);
+        struct timespec wait = {left / 1000, left % 1000 * 1000000};
+        sigtimedwait(&child, NULL, &wait);
+    }
+}
+
+static void report_and_exit(int report_fd, const struct init_report *report,
+                            const struct buf *leaks)
+{
+    io_write_all(report_fd, report, sizeof *report);
+    io_write_all(report_fd, buf_str(leaks), leaks->len);
+    _exit(0);
+}
+
+static void sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
+{
+    struct init_report report = {0};
+    struct buf leaks = BUF_INIT;
+    struct err err;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "killpoint-init");
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
+        report.errnum = errno;
+        snprintf(report.text, sizeof report.text, "prepare the backend's namespaces");
+        report_and_exit(report_fd, &report, &leaks);
+    }
+    struct proc_spec backend = {.argv = spec->argv,
+                                .envp = spec->envp,
+                                .cwd = spec->cwd,
+                                .stdin_fd = -1,
+                                .stdout_fd = out_fd,
+                                .stderr_fd = err_fd,
+                                .new_session = true};
+    pid_t pid = proc_spawn(&backend, &err);
+    if (pid < 0) {
+        report.errnum = -pid;
+        snprintf(report.text, sizeof report.text, "%.*s", (int)sizeof report.text - 1, err.msg);
+        report_and_exit(report_fd, &report, &leaks);
+    }
+    for (;;) { /* orphans come here, too; only the backend's end counts */
+        pid_t gone = waitpid(-1, &report.status, 0);
+        if (gone == pid)
+            break;
+    }
+    report.end_ns = io_now_ns();
+    if (!all_ended(io_now_ms() + SANDBOX_GRACE_MS))
+        list_leaks(&leaks);
+    report_and_exit(report_fd, &report, &leaks);
+}
+
+/* --- the caller ------------------------------------------------------------------ */
+
+struct streams {
+    int out[2], err[2], report[2];
+};
+
+static void streams_release(struct streams *streams)
+{
+    for (int i = 0; i < 2; i++) {
+        io_close(&streams->out[i]);
+        io_close(&streams->err[i]);
+        io_close(&streams->report[i]);
+    }
+}
+
+static pid_t fork_sandbox(void)
+{
+    CLEANUP(io_close) int own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (own_fd < 0 || unshare(CLONE_NEWPID) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0)
+        return 0;
+    if (pid < 0)
+        pid = -errno;
+    return setns(own_fd, CLONE_NEWPID) < 0 ? -errno : pid;
+}
+
+static void drain(int *fd, struct capture *capture, struct buf *text)
+{
+    static char chunk[65536];
+    ssize_t n = read(*fd, chunk, sizeof chunk);
+    if (n < 0 && errno == EINTR)
+        return;
+    if (n <= 0)
+        io_close(fd);
+    else if (capture)
+        capture_add(capture, chunk, (size_t)n);
+    else if (text->len < REPORT_MAX_BYTES)
+        buf_append(text, chunk, (size_t)n);
+}
+
+/* Reads all three streams to their ends. Returns false when the deadline came first. */
+static bool collect(struct streams *streams, int64_t deadline_ms, struct sandbox_result *result,
+                    struct buf *report)
+{
+    while (streams->out[0] >= 0 || streams->err[0] >= 0 || streams->report[0] >= 0) {
+        int64_t left = deadline_ms - io_now_ms();
+        if (left <= 0)
+            return false;
+        struct pollfd fds[3] = {{.fd = streams->out[0], .events = POLLIN},
+                                {.fd = streams->err[0], .events = POLLIN},
+                                {.fd = streams->report[0], .events = POLLIN}};
+        if (poll(fds, 3, left > 60000 ? 60000 : (int)left) <= 0)
+            continue;
+        if (fds[0].revents)
+            drain(&streams->out[0], &result->proc.out, NULL);
+        if (fds[1].revents)
+            drain(&streams->err[0], &result->proc.err, NULL);
+        if (fds[2].revents)
+            drain(&streams->report[0], NULL, report);
+    }
+    return true;
+}
+
+static int take_report(const struct buf *text, struct sandbox_result *result, struct err *err)
+{
+    struct init_report report;
+    if (text->len < sizeof report)
+        return err_text(err, EIO, "the backend's init ended without a report");
+    memcpy(&report, text->data, sizeof report);
+    if (report.errnum)
+        return err_text(err, report.errnum, "%s", report.text);
+    buf_append(&result->leaks, text->data + sizeof report, text->len - sizeof report);
+    result->end_ns = report.end_ns;
+    result->proc.how = WIFSIGNALED(report.status) ? PROC_SIGNALED : PROC_EXITED;
+    result->proc.code =
+        WIFSIGNALED(report.status) ? WTERMSIG(report.status) : WEXITSTATUS(report.status);
+    return 0;
+}
+
+int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret_result, struct err *err)
+{
+    CLEANUP(streams_release) struct streams streams = {{-1, -1}, {-1, -1}, {-1, -1}};
+    CLEANUP(sandbox_result_release) struct sandbox_result result = {.proc = PROC_RESULT_INIT};
+    CLEANUP(buf_release) struct buf report = BUF_INIT;
+    if (pipe2(streams.out, O_CLOEXEC) < 0 || pipe2(streams.err, O_CLOEXEC) < 0 ||
+        pipe2(streams.report, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    result.start_ns = io_now_ns();
+    int64_t deadline_ms = io_now_ms() + spec->deadline_ms;
+    pid_t pid = fork_sandbox();
+    if (pid == 0)
+        sandbox_init(spec, streams.out[1], streams.err[1], streams.report[1]);
+    if (pid < 0)
+        return err_set(err, -pid, "make the backend's namespaces");
+    io_close(&streams.out[1]);
+    io_close(&streams.err[1]);
+    io_close(&streams.report[1]);
+    bool in_time = collect(&streams, deadline_ms, &result, &report);
+    if (!in_time)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    int ret = 0;
+    if (in_time)
+        ret = take_report(&report, &result, err);
+    else {
+        result.proc.how = PROC_TIMEOUT;
+        result.end_ns = io_now_ns();
+    }
+    if (ret < 0)
+        return ret;
+    result.proc.ms = (result.end_ns - result.start_ns) / 1000000;
+    *ret_result = result;
+    result = (struct sandbox_result){.proc = PROC_RESULT_INIT};
+    return 0;
+}
