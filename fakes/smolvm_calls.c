@@ -26,10 +26,10 @@ static int check_running(struct smolvm_run *run)
     return 1;
 }
 
-/* Takes over what the reply says. */
-static void take_reply(struct smolvm_run *run, struct reply *reply)
+/* Takes over what the reply shows. */
+static void take_output(struct smolvm_run *run)
 {
-    run->killed = reply->killed;
+    const struct reply *reply = &run->reply;
     /* A client that dies never gets to print what it had not printed yet. */
     if (!reply->killed || reply->written) {
         buf_append(&run->out, buf_str(&reply->out), reply->out.len);
@@ -39,14 +39,12 @@ static void take_reply(struct smolvm_run *run, struct reply *reply)
         run->out_written = run->out.len;
         run->err_written = run->err.len;
     }
-    buf_append(&run->rules_json, buf_str(&reply->rules_json), reply->rules_json.len);
 }
 
-/* Makes the call. Returns the exit status, with *ret_size_bytes for a copy. */
-static int make_call(struct smolvm_run *run, struct request *request, uint64_t *ret_size_bytes)
+/* Makes the call; its reply stays in the run. Returns the exit status. */
+static int make_call(struct smolvm_run *run, struct request *request)
 {
     CLEANUP(io_close) int slot_fd = -1;
-    struct reply reply = {0};
     struct err err;
     int status = check_running(run);
     if (status != 0)
@@ -56,7 +54,7 @@ static int make_call(struct smolvm_run *run, struct request *request, uint64_t *
     request->version = run->version_text;
     request->faults = run->faults;
     request->cli_argv = run->argv;
-    int ret = client_call(run->state_path, run->machine, request, &reply, &err);
+    int ret = client_call(run->state_path, run->machine, request, &run->reply, &err);
     if (ret == -ENOTCONN) {
         smolvm_text_not_running(&run->err, run->machine);
         return 1;
@@ -64,11 +62,8 @@ static int make_call(struct smolvm_run *run, struct request *request, uint64_t *
     if (ret < 0)
         return smolvm_run_own_error(run, &err);
     run->called = true;
-    take_reply(run, &reply);
-    status = reply.status;
-    *ret_size_bytes = reply.size_bytes;
-    reply_release(&reply);
-    return status;
+    take_output(run);
+    return run->reply.status;
 }
 
 /* --- exec ---------------------------------------------------------------------------- */
@@ -96,8 +91,7 @@ int smolvm_calls_exec(struct smolvm_run *run)
                               .interactive = args->interactive || is_shell,
                               .tty = is_shell ? isatty(STDIN_FILENO) == 1 : args->tty,
                               .stream = args->stream};
-    uint64_t unused;
-    return make_call(run, &request, &unused);
+    return make_call(run, &request);
 }
 
 /* --- cp ------------------------------------------------------------------------------ */
@@ -146,14 +140,14 @@ int smolvm_calls_copy(struct smolvm_run *run)
     struct request request = {.verb = upload ? CLIENT_UPLOAD : CLIENT_DOWNLOAD,
                               .guest_path = guest_path,
                               .host_path = host};
-    uint64_t size_bytes = 0;
     int64_t start_ms = io_now_ms();
-    status = make_call(run, &request, &size_bytes);
-    if (status != 0 || run->killed)
+    status = make_call(run, &request);
+    if (status != 0 || run->reply.killed)
         return status;
     CLEANUP(io_free)
     char *label = upload ? io_format("Uploading %s -> %s", host, colon + 1)
                          : io_format("Downloading %s -> %s", colon + 1, host);
-    smolvm_text_copied(&run->err, run->version, label, size_bytes, upload, io_now_ms() - start_ms);
+    smolvm_text_copied(&run->err, run->version, label, run->reply.size_bytes, upload,
+                       io_now_ms() - start_ms);
     return 0;
 }

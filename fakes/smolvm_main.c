@@ -13,26 +13,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../fault/rule_set.h"
 #include "journal.h"
+#include "reply.h"
 #include "smolvm_text.h"
 #include "smolvm_verbs.h"
 #include "vmm.h"
 
-#define FAULTS_MAX_BYTES (16 * 1024 * 1024)
-
-/* Reads the rules of $KILLPOINT_FAULTS; nothing set leaves *ret_faults NULL. */
+/* Reads and checks the rules of $KILLPOINT_FAULTS; nothing set leaves *ret_faults NULL. */
 static int read_faults(char **ret_faults, struct err *err)
 {
     const char *given = getenv("KILLPOINT_FAULTS");
     if (!given || !*given)
         return 0;
+    CLEANUP(rule_set_release) struct rule_set set = RULE_SET_INIT;
     CLEANUP(buf_release) struct buf text = BUF_INIT;
-    int ret = given[0] == '@' ? io_read_file(AT_FDCWD, given + 1, &text, FAULTS_MAX_BYTES, err) : 0;
+    int ret = rule_set_parse(given, reply_names, &set, err);
+    /* The machine has another working folder, so it gets the rules and not the file's name. */
+    if (ret == 0 && given[0] == '@')
+        ret = io_read_file(AT_FDCWD, given + 1, &text, RULE_SET_BYTES_MAX, err);
     if (ret < 0)
         return err_wrap(err, ret, "KILLPOINT_FAULTS");
-    if (given[0] != '@')
-        buf_add(&text, given);
-    *ret_faults = io_format("%s", buf_str(&text));
+    *ret_faults = io_format("%s", given[0] == '@' ? buf_str(&text) : given);
     return 0;
 }
 
@@ -73,30 +75,31 @@ static int write_journal(struct smolvm_run *run, enum smolvm_verb verb, int64_t 
                          int status)
 {
     struct err err;
+    bool killed = run->reply.killed;
+    const struct buf *rules = &run->reply.rules_json;
     const struct journal_entry entry = {.start_ns = start_ns,
                                         .end_ns = io_now_ns(),
                                         .argv = run->argv,
                                         .verb = smolvm_verb_word(verb),
                                         .machine = run->machine,
-                                        .status = run->killed ? -1 : status,
-                                        .signal = run->killed ? SIGKILL : 0,
+                                        .status = killed ? -1 : status,
+                                        .signal = killed ? SIGKILL : 0,
                                         .out = &run->out,
                                         .err = &run->err,
-                                        .rules_json =
-                                            run->rules_json.len ? buf_str(&run->rules_json) : NULL};
+                                        .rules_json = rules->len ? buf_str(rules) : NULL};
     if (!run->state_path)
         return status;
     if (journal_append(run->state_path, &entry, &err) < 0)
         return smolvm_run_own_error(run, &err);
     if (run->called)
-        client_journaled();
+        client_journaled(&run->reply);
     return status;
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "_boot-vm") == 0)
-        return vmm_main(argc, argv);
+        return vmm_main(argc - 1, argv + 1);
     int64_t start_ns = io_now_ns();
     struct err state_err = {""};
     CLEANUP(io_free) char *state_path = NULL;
@@ -107,7 +110,7 @@ int main(int argc, char **argv)
     struct smolvm_run run = {.state_path = state_path, .argv = (const char *const *)argv};
     int status = play(&run, &args, &state_err) & 0xff;
     status = write_journal(&run, args.verb, start_ns, status);
-    if (run.killed)
+    if (run.reply.killed)
         kill(getpid(), SIGKILL);
     smolvm_run_flush(&run);
     return status;

@@ -20,7 +20,9 @@ void smolvm_run_release(struct smolvm_run *run)
     run->machine = NULL;
     buf_release(&run->out);
     buf_release(&run->err);
-    buf_release(&run->rules_json);
+    if (run->called)
+        reply_release(&run->reply);
+    run->called = false;
 }
 
 void smolvm_run_flush(struct smolvm_run *run)

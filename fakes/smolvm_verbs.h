@@ -32,9 +32,8 @@ struct smolvm_run {
     char *machine; /* owned; NULL: none named */
     struct buf out, err;
     size_t out_written, err_written; /* how much of them has gone out */
-    struct buf rules_json;
-    bool called; /* client_call() was made */
-    bool killed; /* a rule kills this CLI */
+    bool called;                     /* client_call() was made, and this is what came of it: */
+    struct reply reply;
 };
 void smolvm_run_release(struct smolvm_run *run);
 

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -287,7 +286,8 @@ int state_remove(const char *state_path, const char *name, struct err *err)
     if (lock_fd < 0 && access(folder, F_OK) < 0)
         return err_set(err, errno, "machine '%s'", name);
     /* Held to the end: no VMM can start on a folder that is going away. */
-    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (lock_fd >= 0 && fcntl(lock_fd, F_OFD_SETLK, &whole) < 0)
         return err_text(err, EBUSY, "machine '%s' is running", name);
     /* One rename makes it unknown, so that a kill while its files go leaves no half machine. */
     CLEANUP(io_free) char *gone = io_format("%s/machines/.gone-XXXXXX", state_path);
@@ -340,13 +340,12 @@ pid_t state_vmm_pid(const char *state_path, const char *name)
     CLEANUP(io_free) char *folder = state_machine_path(state_path, name);
     CLEANUP(io_free) char *pid_path = io_format("%s/pid", folder);
     CLEANUP(buf_release) struct buf text = BUF_INIT;
-    /* The pid first: a machine that never ran is not probed, so a probe cannot be in the way of
-     * its first VMM. */
     if (io_read_file(AT_FDCWD, pid_path, &text, 64, NULL) < 0)
         return 0;
     CLEANUP(io_free) char *lock = io_format("%s/lock", folder);
     CLEANUP(io_close) int lock_fd = open(lock, O_RDONLY | O_CLOEXEC);
-    if (lock_fd < 0 || flock(lock_fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    struct flock holder = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (lock_fd < 0 || fcntl(lock_fd, F_OFD_GETLK, &holder) < 0 || holder.l_type == F_UNLCK)
         return 0;
     return (pid_t)strtol(buf_str(&text), NULL, 10);
 }

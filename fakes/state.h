@@ -11,9 +11,7 @@
  *       upper/ work/ merged/    the overlay
  *
  * A machine is running exactly while its lock is held: a killed VMM leaves nothing that
- * could be mistaken for a live one. Who asks takes the lock, shared, for a moment: a VMM
- * that finds it taken tries again for 100 ms before it believes in another VMM.
- * Records are replaced by rename, never edited.
+ * could be mistaken for a live one. Records are replaced by rename, never edited.
  */
 #ifndef KILLPOINT_STATE_H
 #define KILLPOINT_STATE_H

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -231,7 +230,8 @@ static int hold_machine(const char *folder, const char *name)
     CLEANUP(io_free) char *pid = io_format("%s/machines/%s/pid", folder, name);
     int fd = open(lock, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &whole), 0);
     assert_int_equal(io_write_file(AT_FDCWD, pid, "4711\n", 5, 0600, NULL), 0);
     return fd;
 }
