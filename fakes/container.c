@@ -240,11 +240,11 @@ static int pivot(int root_fd, struct err *err)
     return 0;
 }
 
-int container_enter(int machine_fd, const struct record *record, struct err *err)
+int container_enter(const struct record *record, struct err *err)
 {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return err_set(err, errno, "make mounts private");
-    CLEANUP(io_close) int root_fd = open_folder(machine_fd, "merged", err);
+    CLEANUP(io_close) int root_fd = open_folder(AT_FDCWD, "merged", err);
     if (root_fd < 0)
         return root_fd;
     int ret =

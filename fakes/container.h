@@ -24,8 +24,11 @@
 int container_mount(int machine_fd, const struct layout *layout, const struct record *record,
                     struct err *err);
 
-/* In a child, with the overlay at machine_fd's merged: becomes its root. */
-int container_enter(int machine_fd, const struct record *record, struct err *err);
+/*
+ * In a child with a mount namespace of its own: the overlay becomes its root. The working
+ * folder must be the machine's: a descriptor would lead into the VMM's mounts.
+ */
+int container_enter(const struct record *record, struct err *err);
 
 /* Keeps the capabilities package scripts need; no MKNOD, SYS_ADMIN, SYS_PTRACE, NET_ADMIN. */
 int container_confine(struct err *err);

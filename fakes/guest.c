@@ -17,10 +17,9 @@
 
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-int guest_init(struct guest *guest, int machine_fd, const struct record *record, struct err *err)
+int guest_init(struct guest *guest, const struct record *record, struct err *err)
 {
     *guest = (struct guest)GUEST_INIT;
-    guest->machine_fd = machine_fd;
     guest->record = record;
     guest->own_pid_ns_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     return guest->own_pid_ns_fd < 0 ? err_set(err, errno, "open /proc/self/ns/pid") : 0;
@@ -95,7 +94,7 @@ static int child_enter(const struct guest *guest, struct err *err)
     }
     if (unshare(CLONE_NEWNS) < 0)
         return err_set(err, errno, "unshare mounts");
-    return container_enter(guest->machine_fd, guest->record, err);
+    return container_enter(guest->record, err);
 }
 
 /* An init: it ends only when it is killed, and reaps what is left to it. */
@@ -312,7 +311,7 @@ static void main_child(const struct guest *guest, int report_fd)
     for (int i = 0; i < 3; i++)
         dup2(null_fd, i);
     int ret = unshare(CLONE_NEWNS) < 0 ? err_set(&err, errno, "unshare mounts")
-                                       : container_enter(guest->machine_fd, guest->record, &err);
+                                       : container_enter(guest->record, &err);
     if (ret == 0)
         ret = container_confine(&err);
     if (ret < 0)

@@ -10,8 +10,8 @@
  * fail later than guest_spawn() returns: then one struct guest_failure comes through
  * report_fd before it exits. report_fd reads end-of-file once the command runs.
  *
- * The caller is the first process of the machine's PID namespace, with /proc its own, and
- * reaps what these functions start.
+ * The caller is the first process of the machine's PID namespace, with /proc its own and
+ * the machine's folder as its working folder, and reaps what these functions start.
  */
 #ifndef KILLPOINT_GUEST_H
 #define KILLPOINT_GUEST_H
@@ -20,7 +20,6 @@
 #include "container.h"
 
 struct guest {
-    int machine_fd;              /* the machine's folder; borrowed */
     const struct record *record; /* borrowed */
     int own_pid_ns_fd;           /* /proc/self/ns/pid */
     pid_t main_pid;              /* 0: no main command lives */
@@ -28,10 +27,10 @@ struct guest {
 };
 #define GUEST_INIT                                                                                 \
     {                                                                                              \
-        -1, NULL, -1, 0, -1, -1                                                                    \
+        NULL, -1, 0, -1, -1                                                                        \
     }
 
-int guest_init(struct guest *guest, int machine_fd, const struct record *record, struct err *err);
+int guest_init(struct guest *guest, const struct record *record, struct err *err);
 void guest_release(struct guest *guest);
 
 /* Starts the main command, the built-in init, and returns when it is set up. */

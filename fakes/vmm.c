@@ -99,6 +99,8 @@ static int boot(struct vmm *vmm, const char *rules, bool owned, struct err *err)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "smolvm-vmm");
+    if (fchdir(vmm->machine_fd) < 0)
+        return err_set(err, errno, "enter the machine's folder");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return err_set(err, errno, "mount /proc");
@@ -110,7 +112,7 @@ static int boot(struct vmm *vmm, const char *rules, bool owned, struct err *err)
     if (ret == 0)
         ret = loop_init(&vmm->loop, on_child, NULL, NULL, err);
     if (ret == 0)
-        ret = guest_init(&vmm->guest, vmm->machine_fd, &vmm->record, err);
+        ret = guest_init(&vmm->guest, &vmm->record, err);
     if (ret == 0)
         ret = vmm_arm(vmm, rules, err);
     if (ret < 0)
@@ -160,11 +162,12 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
 
 /* --- the monitor ------------------------------------------------------------------ */
 
-static int take_lock(int machine_fd, int *ret_fd, struct err *err)
+static int take_lock(const char *machine_path, int *ret_fd, struct err *err)
 {
-    int fd = openat(machine_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CLEANUP(io_free) char *path = io_format("%s/lock", machine_path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_set(err, errno, "open the machine's lock");
+        return err_set(err, errno, "open %s", path);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
         close(fd);
@@ -180,16 +183,16 @@ static int prepare(struct vmm *vmm, const char *name, int *ret_lock_fd, struct e
     int ret = state_read(vmm->state_path, name, &vmm->record, err);
     if (ret < 0)
         return ret;
-    vmm->machine_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (vmm->machine_fd < 0)
-        return err_set(err, errno, "open %s", path);
-    ret = take_lock(vmm->machine_fd, ret_lock_fd, err);
+    ret = take_lock(path, ret_lock_fd, err);
     if (ret == 0)
         ret = layout_open(vmm->record.layout, &vmm->layout, err);
-    if (ret == 0 &&
-        unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
-        ret = err_set(err, errno, "make the machine's namespaces");
-    return ret;
+    if (ret < 0)
+        return ret;
+    if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
+        return err_set(err, errno, "make the machine's namespaces");
+    /* Opened only now: a descriptor from before would lead into the host's mounts. */
+    vmm->machine_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return vmm->machine_fd < 0 ? err_set(err, errno, "open %s", path) : 0;
 }
 
 static void vmm_release(struct vmm *vmm)

@@ -40,7 +40,7 @@ enum op {
 struct op_call {
     const char *name; /* as libseccomp calls it; the FICLONE ioctls have names of our own */
     enum op op;
-    int number; /* where libseccomp 2.5.4 has no name: alike on x86_64 and aarch64; else -1 */
+    int number; /* of calls newer than libseccomp 2.5.4, on x86_64 and aarch64; else -1 */
 };
 
 /*

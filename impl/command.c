@@ -4,15 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-extern char **environ;
 
 void stream_add(struct stream *stream, const char *data, size_t len)
 {
@@ -117,32 +114,53 @@ void command_result_release(struct command_result *result)
     free_text(&result->err.kept);
 }
 
-/* Starts argv with these two as its stdout and stderr. Returns 0 or -errno. */
-static int spawn(const char *const *argv, int out_fd, int err_fd, pid_t *ret_pid)
+/* Only async-signal-safe calls. Tells errno through report_fd when it cannot execute. */
+static void run_child(const char *const *argv, int out_fd, int err_fd, int report_fd)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, defaults;
+    sigset_t none;
     sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGCHLD);
-    if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attr) != 0)
-        abort();
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, out_fd, 1);
-    posix_spawn_file_actions_adddup2(&files, err_fd, 2);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    /* posix_spawnp() takes an array of mutable strings and changes none of them. */
-    union {
-        const char *const *in;
-        char *const *out;
-    } args = {.in = argv};
-    int errnum = posix_spawnp(ret_pid, argv[0], &files, &attr, args.out, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null_fd >= 0 && dup2(null_fd, 0) == 0 && dup2(out_fd, 1) == 1 && dup2(err_fd, 2) == 2) {
+        /* execvp() takes an array of mutable strings and changes none of them. */
+        union {
+            const char *const *in;
+            char *const *out;
+        } args = {.in = argv};
+        execvp(args.out[0], args.out);
+    }
+    int errnum = errno;
+    ssize_t n = write(report_fd, &errnum, sizeof errnum);
+    (void)n;
+    _exit(127);
+}
+
+/*
+ * Starts argv with these two as its stdout and stderr. Returns its pid or -errno.
+ * Not posix_spawn(3): Valgrind's clone shares no memory, and loses the error of its exec.
+ */
+static pid_t spawn(const char *const *argv, int out_fd, int err_fd)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return -errno;
+    CLEANUP(close_fd) int read_fd = report[0];
+    CLEANUP(close_fd) int write_fd = report[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        run_child(argv, out_fd, err_fd, write_fd);
+    close_fd(&write_fd);
+    int errnum = 0;
+    ssize_t n;
+    do
+        n = read(read_fd, &errnum, sizeof errnum);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof errnum)
+        return pid;
+    waitpid(pid, NULL, 0);
     return -errnum;
 }
 
@@ -226,17 +244,16 @@ int command_run(const char *const *argv, struct command_result *ret_result, stru
     signal(SIGCHLD, SIG_DFL);
     sigprocmask(SIG_BLOCK, &child, &old);
     CLEANUP(close_fd) int signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    pid_t pid = -1;
-    int ret = signal_fd < 0 ? -errno : spawn(argv, out_end, err_end, &pid);
-    if (ret == 0) {
+    pid_t pid = signal_fd < 0 ? -errno : spawn(argv, out_end, err_end);
+    if (pid > 0) {
         struct command_result result = {false, 0, {NULL, 0}, {NULL, 0}, 0};
         close_fd(&out_end);
         close_fd(&err_end);
         follow(pid, signal_fd, &out_fd, &err_fd, &result);
         *ret_result = result;
     } else {
-        error_set(error, -ret, "cannot start %s: %s", argv[0], strerror(-ret));
+        error_set(error, -pid, "cannot start %s: %s", argv[0], strerror(-pid));
     }
     sigprocmask(SIG_SETMASK, &old, NULL);
-    return ret;
+    return pid > 0 ? 0 : pid;
 }

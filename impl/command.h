@@ -43,9 +43,11 @@ struct command_result {
 
 /*
  * Runs argv (NULL-terminated; argv[0] is looked up on PATH) to its end, however long.
- * SIGPIPE and SIGCHLD are at their defaults in it. Blocks SIGCHLD while it runs; the process must
- * have no other children. ret_result belongs to the caller also when the status is not 0. Errors:
- * posix_spawn(3)'s when it cannot be started; pipe2(2)'s and signalfd(2)'s.
+ * SIGPIPE and SIGCHLD are at their defaults in it. Blocks SIGCHLD while it runs; the
+ * process must have no other children, and its descriptors 0, 1 and 2 must be open.
+ * ret_result belongs to the caller also when the status is not 0.
+ * Errors: execve(2)'s and fork(2)'s when it cannot be started; pipe2(2)'s and
+ * signalfd(2)'s.
  */
 int command_run(const char *const *argv, struct command_result *ret_result, struct error *error);
 void command_result_release(struct command_result *result);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char *format_args(const char *fmt, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format_args(const char *fmt, va_list args)
 {
     char *text = NULL;
     if (vasprintf(&text, fmt, args) < 0)

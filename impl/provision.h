@@ -35,7 +35,7 @@ struct provision {
  * Installs. Returns the number of execs it took, 1 or 2.
  * Errors: EIO when a step failed for good; the text names the step, its exit status or
  * signal and both its streams, after a second exec those of the first as well.
- * posix_spawn(3)'s when the driver cannot be started.
+ * execve(2)'s when the driver cannot be started.
  * Source of the lost machine's words: smolvm 0.8.0, "io operation failed".
  */
 int provision_run(const struct provision *provision, struct error *error);

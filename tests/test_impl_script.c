@@ -1,0 +1,151 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../impl/command.h"
+#include "../impl/script.h"
+
+static int run_sh(const char *script, char **ret_out, char **ret_err)
+{
+    CLEANUP(error_release) struct error error = {NULL};
+    CLEANUP(command_result_release) struct command_result result = {0};
+    if (command_run((const char *const[]){"sh", "-c", script, NULL}, &result, &error) < 0)
+        fail_msg("%s", error.text);
+    if (result.signaled)
+        fail_msg("sh killed by signal %d", result.code);
+    if (ret_out)
+        *ret_out = stream_text(&result.out);
+    if (ret_err)
+        *ret_err = stream_text(&result.err);
+    return result.code;
+}
+
+static void upstream_is_four_commands_joined_by_and(void **state)
+{
+    (void)state;
+    CLEANUP(free_text) char *script = script_upstream("/l/a.crt", "/c/b.crt");
+    assert_string_equal(script, "chown root:root /l/a.crt && chmod 644 /l/a.crt && "
+                                "update-ca-certificates && "
+                                "openssl verify -CAfile /c/b.crt /l/a.crt");
+}
+
+static void quoting_survives_the_shell(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"/a/b.crt", "a b", "it's", "''",     "$(id)`id`$x", "*", "",
+                                        "~root",    "#x",  "a\nb", "\\n\"!", "a;b&c|d"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        CLEANUP(free_text) char *quoted = script_quote(words[i]);
+        CLEANUP(free_text) char *script = format_text("set -- %s; printf '%%s' \"$#$1\"", quoted);
+        CLEANUP(free_text) char *out = NULL;
+        CLEANUP(free_text) char *expected = format_text("1%s", words[i]);
+        assert_int_equal(run_sh(script, &out, NULL), 0);
+        assert_string_equal(out, expected);
+    }
+}
+
+/*
+ * A guest made of stand-ins: every tool that the script calls is a script in bin/ that does
+ * nothing, or what the script needs, or dies. The files lie in a temporary folder.
+ */
+static char folder[] = "/tmp/killpoint-script-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    CLEANUP(free_text)
+    char *script =
+        format_text("cd %s && mkdir bin tmp 'certs (x)' && cd bin && "
+                    "for t in chown chmod rm find ln flock sha256sum cmp sync openssl sort xargs; "
+                    "do printf '#!/bin/sh\\ncat >/dev/null\\n' >$t; chmod 755 $t; done",
+                    folder);
+    return run_sh(script, NULL, NULL) == 0 ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    CLEANUP(free_text) char *script = format_text("rm -rf %s", folder);
+    return run_sh(script, NULL, NULL);
+}
+
+/* Runs the hardened script there; tool, if not NULL, is given this body. */
+static int run_hardened(const char *tool, const char *body, char **ret_err)
+{
+    CLEANUP(free_text) char *ca = format_text("%s/my (ca),1.crt", folder);
+    CLEANUP(free_text) char *bundle = format_text("%s/certs (x)/b.crt", folder);
+    CLEANUP(free_text) char *script = script_hardened(ca, bundle, "00ff");
+    CLEANUP(free_text) char *quoted = script_quote(script);
+    CLEANUP(free_text)
+    char *whole = format_text(
+        "cd %s && rm -rf trial && cp -r bin trial && : >'my (ca),1.crt' && "
+        "rm -f 'certs (x)'/* && printf '#!/bin/sh\\n"
+        "/bin/ln -s \"%s/my (ca),1.crt\" \"%s/certs (x)/my_=ca=_1.pem\"\\n' "
+        ">trial/update-ca-certificates && chmod 755 trial/update-ca-certificates && "
+        "if [ -n '%s' ]; then printf '#!/bin/sh\\n%s\\n' >trial/'%s'; chmod 755 trial/'%s'; fi; "
+        "TMPDIR=%s/tmp PATH=%s/trial:$PATH exec sh -c %s",
+        folder, folder, folder, tool ? tool : "", body ? body : "", tool ? tool : "none",
+        tool ? tool : "none", folder, folder, quoted);
+    return run_sh(whole, NULL, ret_err);
+}
+
+static void hardened_succeeds_when_every_tool_does(void **state)
+{
+    (void)state;
+    CLEANUP(free_text) char *err = NULL;
+    int status = run_hardened(NULL, NULL, &err);
+    if (status != 0)
+        fail_msg("status %d: %s", status, err);
+}
+
+static void hardened_hands_on_how_each_tool_ended(void **state)
+{
+    (void)state;
+    static const char *const tools[] = {
+        "chown", "chmod", "rm",  "find",    "update-ca-certificates",
+        "cmp",   "sync",  "sed", "openssl", "sha256sum"};
+    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+        int killed = run_hardened(tools[i], "kill -KILL $$", NULL);
+        int failed = run_hardened(tools[i], "exit 41", NULL);
+        if (killed != 137 || failed != 41)
+            fail_msg("%s: found %d and %d", tools[i], killed, failed);
+    }
+}
+
+static void hardened_wants_the_link_itself(void **state)
+{
+    (void)state;
+    CLEANUP(free_text) char *err = NULL;
+    assert_int_equal(run_hardened("update-ca-certificates", "exit 0", &err), 3);
+    assert_non_null(strstr(err, "my_=ca=_1.pem is no link to "));
+}
+
+static void hardened_waits_for_an_earlier_installation(void **state)
+{
+    (void)state;
+    CLEANUP(free_text) char *err = NULL;
+    assert_int_equal(run_hardened("flock", "[ $1 = -w ] && exit 75; exit 1", &err), 75);
+    assert_non_null(strstr(err, "waiting for an earlier installation"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(upstream_is_four_commands_joined_by_and),
+        cmocka_unit_test(quoting_survives_the_shell),
+        cmocka_unit_test(hardened_succeeds_when_every_tool_does),
+        cmocka_unit_test(hardened_hands_on_how_each_tool_ended),
+        cmocka_unit_test(hardened_wants_the_link_itself),
+        cmocka_unit_test(hardened_waits_for_an_earlier_installation),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
