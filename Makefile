@@ -31,7 +31,7 @@ TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all programs
+.PHONY: all programs FORCE
 
 all: programs ## build the programs
 programs: $(PROGS)

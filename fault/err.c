@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void err_format(struct err *err, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void err_format(struct err *err, const char *fmt,
+                                                             va_list args)
 {
     vsnprintf(err->msg, sizeof err->msg, fmt, args);
 }

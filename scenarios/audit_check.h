@@ -1,0 +1,47 @@
+/*
+ * audit_check.h: the checks of the audit, one table of them.
+ *
+ * The table is what `killpoint explain` and the documents print, what fixes ids, levels
+ * and order, and what runs. A check says pass, fail or not-run; it is not run only when
+ * the caller left out what it needs (the CA, its key, a reference), never because of what
+ * the guest's files are: what cannot be found is not there, and that is a failure.
+ */
+#ifndef KILLPOINT_AUDIT_CHECK_H
+#define KILLPOINT_AUDIT_CHECK_H
+
+#include "audit_store.h"
+#include "audit_tls.h"
+
+enum audit_level { AUDIT_MUST, AUDIT_SHOULD, AUDIT_EXACT };
+enum audit_outcome { AUDIT_PASS, AUDIT_FAIL, AUDIT_NOT_RUN };
+
+#define AUDIT_N_CHECKS 17
+
+/* All that the checks look at; filled in by audit.c inside the guest's root. */
+struct audit_view {
+    const struct buf *ca_pem; /* NULL: the CA is not known */
+    const char *ca_path;
+    const char *bundle_path;
+    bool have_server; /* there is a key, so there are handshakes */
+    struct audit_tls_server server;
+    struct audit_store store;
+};
+
+struct audit_def {
+    const char *id; /* immutable; begins with the level */
+    enum audit_level level;
+    const char *expected; /* what is right, in a few words */
+    const char *why;      /* what goes wrong for somebody when it is not so */
+    const char *source;
+    /* NULL: judged outside of the guest's root. Appends what was found, any bytes. */
+    enum audit_outcome (*check)(struct audit_view *view, struct buf *found);
+};
+
+/* The table: AUDIT_N_CHECKS rows. */
+const struct audit_def *audit_defs(void);
+
+/* "must", "should", "exact"; "pass", "fail", "not-run". */
+const char *audit_level_name(enum audit_level level);
+const char *audit_outcome_name(enum audit_outcome outcome);
+
+#endif

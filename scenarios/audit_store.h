@@ -1,0 +1,116 @@
+/*
+ * audit_store.h: a Debian trust store, read from its files.
+ *
+ * All paths are looked up from the process's own root: audit.c enters the guest's root
+ * first. The files are hostile input. Nothing but regular files is ever opened, one
+ * store reads at most AUDIT_STORE_MAX_BYTES and walks at most AUDIT_STORE_MAX_FILES
+ * local files, and damage is a `problem` text to report, never an error of ours.
+ *
+ * Order of calls: audit_store_init(), audit_store_add_ca() when the CA is known,
+ * audit_store_load(), then the questions.
+ */
+#ifndef KILLPOINT_AUDIT_STORE_H
+#define KILLPOINT_AUDIT_STORE_H
+
+#include <openssl/x509.h>
+
+#include "../fault/io.h"
+
+#define AUDIT_STORE_MAX_BYTES ((size_t)64 << 20)
+#define AUDIT_STORE_MAX_FILES 10000
+
+#define AUDIT_CONF "/etc/ca-certificates.conf"
+#define AUDIT_SHARE "/usr/share/ca-certificates"
+#define AUDIT_LOCAL "/usr/local/share/ca-certificates"
+#define AUDIT_HASH_DIR "/etc/ssl/certs"
+
+/* One different certificate. Two pointers are equal exactly when the certificates are. */
+struct audit_cert {
+    unsigned char sha256[32]; /* of the DER bytes */
+    X509 *x509;
+    unsigned in_bundle;  /* how often the bundle holds it */
+    unsigned in_enabled; /* how many enabled files hold it */
+};
+
+/* The certificates of one PEM file, in order; the list is owned, the certificates are not. */
+struct audit_certs {
+    struct audit_cert **certs;
+    size_t n;
+    char *problem; /* NULL: all of it could be read */
+};
+
+/* A file whose certificates update-ca-certificates puts into the store. */
+struct audit_root {
+    char *path;
+    bool local; /* below AUDIT_LOCAL, not from ca-certificates.conf */
+    struct audit_certs content;
+};
+
+/* A symbolic link in the hash directory. */
+struct audit_link {
+    char *name;
+    char *target; /* what readlink() says */
+    bool dangling;
+    bool hash_named; /* eight hexadecimal digits, a dot, digits */
+};
+
+struct audit_store {
+    struct audit_cert *ca; /* NULL: not known */
+    struct audit_certs bundle;
+    struct audit_root *roots;
+    size_t n_roots;
+    size_t n_missing;   /* listed in ca-certificates.conf, but no file: only a warning there */
+    char *conf_problem; /* NULL: ca-certificates.conf could be read */
+    char *local_problem;
+    struct audit_link *links;
+    size_t n_links;
+    char *links_problem;
+    char **temporaries; /* absolute paths of what an update or an upload left behind */
+    size_t n_temporaries;
+
+    void *pool;           /* tsearch(3) tree of struct audit_cert by sha256 */
+    size_t budget_bytes;  /* what may still be read */
+    X509_STORE *hash_dir; /* made at the first lookup */
+};
+
+void audit_store_init(struct audit_store *store);
+void audit_store_release(struct audit_store *store);
+
+/* Takes the first certificate of pem as the CA. Returns 0, or -EINVAL: there is none. */
+int audit_store_add_ca(struct audit_store *store, const char *pem, struct err *err);
+
+/*
+ * Reads everything. ca_path's folder is searched for the upload's temporaries.
+ * Enabled roots are the lines of AUDIT_CONF that begin with neither '#' nor '!' and name a
+ * file below AUDIT_SHARE, and every *.crt below AUDIT_LOCAL but such temporaries.
+ * Source: update-ca-certificates of Debian 11, 12 and 13; smolvm 0.8.0 and 1.7.3, cp.
+ */
+void audit_store_load(struct audit_store *store, const char *bundle_path, const char *ca_path);
+
+/* Reads one PEM file as the loaders of libcrypto do. */
+void audit_store_read_certs(struct audit_store *store, const char *path,
+                            struct audit_certs *ret_certs);
+void audit_certs_release(struct audit_certs *certs);
+
+/*
+ * Reads one regular file whole within what is left of the budget. Returns 0 or -errno;
+ * -EINVAL: it is no regular file.
+ */
+int audit_store_read_file(struct audit_store *store, const char *path, struct buf *ret_data,
+                          struct err *err);
+
+/*
+ * Looks a certificate up in AUDIT_HASH_DIR the way a client does, with libcrypto's own
+ * X509_LOOKUP_hash_dir. Returns 0 when exactly this certificate is found.
+ * Errors: -ENOENT, it is not; -EINVAL, a file of that hash would block the client.
+ */
+int audit_store_find_hashed(struct audit_store *store, const struct audit_cert *cert,
+                            struct err *err);
+
+/* The subject hash of NAME in `NAME.0`. */
+unsigned long audit_cert_hash(const struct audit_cert *cert);
+
+/* The enabled root of this path, or NULL. */
+const struct audit_root *audit_store_root(const struct audit_store *store, const char *path);
+
+#endif

@@ -1,0 +1,621 @@
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "../scenarios/audit.h"
+#include "../scenarios/audit_cmd.h"
+
+#define SHARE "usr/share/ca-certificates/kp"
+#define LOCAL "usr/local/share/ca-certificates"
+#define CERTS "etc/ssl/certs"
+
+/* A small store, made once: five roots of which T1 and T2 share a subject, and the CA. */
+struct fixture {
+    char *dir;
+    char *base; /* its root; every case works on a copy */
+    char *vars; /* shell variables: the subject hashes */
+    struct buf ca, key, other_key;
+};
+
+static unsigned long hash_of(const char *name)
+{
+    X509_NAME *subject = X509_NAME_new();
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    unsigned long hash = X509_NAME_hash_ex(subject, NULL, NULL, NULL);
+    X509_NAME_free(subject);
+    return hash;
+}
+
+static void write_root(const char *base, const char *file, const char *subject)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    X509_NAME *name = X509_get_subject_name(cert);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)subject, -1, -1, 0);
+    X509_set_issuer_name(cert, name);
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
+    X509_set_pubkey(cert, key);
+    X509_sign(cert, key, EVP_sha256());
+    char *path = io_format("%s/" SHARE "/%s.crt", base, file);
+    FILE *out = fopen(path, "we");
+    assert_non_null(out);
+    PEM_write_X509(out, cert);
+    fclose(out);
+    free(path);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+}
+
+static void sh_in(const struct fixture *fixture, const char *root, const char *script)
+{
+    struct run done =
+        run_sh("cd %s || exit 1; set -e; umask 022; %s\n%s", root, fixture->vars, script);
+    check_success(&done);
+    run_release(&done);
+}
+
+static void read_fixture(const char *path, struct buf *buf)
+{
+    struct err err;
+    if (io_read_file(AT_FDCWD, path, buf, 1 << 20, &err) < 0)
+        fail_msg("%s (the tests run from the top folder)", err.msg);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct err err;
+    *state = fixture;
+    if (geteuid() != 0)
+        fail_msg("these tests enter other roots and need root");
+    fixture->dir = dir_make();
+    fixture->base = io_format("%s/base", fixture->dir);
+    char cwd[4096];
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    fixture->vars =
+        io_format("A=%08lx B=%08lx T=%08lx OFF=%08lx CA=451e2d0a FIX=%s/scenarios/"
+                  "fixtures",
+                  hash_of("Root A"), hash_of("Root B"), hash_of("Twin"), hash_of("Off"), cwd);
+    read_fixture("scenarios/fixtures/ca.crt", &fixture->ca);
+    read_fixture("scenarios/fixtures/ca.key", &fixture->key);
+    read_fixture("scenarios/fixtures/rotated.key", &fixture->other_key);
+    CLEANUP(io_free) char *share = io_format("%s/" SHARE, fixture->base);
+    assert_int_equal(io_make_dirs(share, 0755, &err), 0);
+    static const char *const roots[][2] = {
+        {"A", "Root A"}, {"B", "Root B"}, {"T1", "Twin"}, {"T2", "Twin"}, {"Off", "Off"}};
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+        write_root(fixture->base, roots[i][0], roots[i][1]);
+    sh_in(fixture, fixture->base,
+          "mkdir -p " LOCAL " " CERTS " tmp dev usr/lib/ssl; chmod 1777 tmp\n"
+          "printf '# roots\\nkp/A.crt\\nkp/B.crt\\n\\n!kp/Off.crt\\nkp/T1.crt\\nkp/T2.crt\\n' "
+          ">etc/ca-certificates.conf\n"
+          "cp $FIX/ca.crt " LOCAL "/bot-bottle-mitm.crt; chmod 644 " LOCAL "/*\n"
+          "cd " CERTS "; for r in A B T1 T2; do ln -s /" SHARE "/$r.crt $r.pem; done\n"
+          "ln -s /" LOCAL "/bot-bottle-mitm.crt bot-bottle-mitm.pem\n"
+          "ln -s A.pem $A.0; ln -s B.pem $B.0; ln -s T1.pem $T.0; ln -s T2.pem $T.1\n"
+          "ln -s bot-bottle-mitm.pem $CA.0\n"
+          "cd ../../..; for r in A B T1 T2; do cat " SHARE "/$r.crt; done "
+          ">" CERTS "/ca-certificates.crt\n"
+          "cat " LOCAL "/bot-bottle-mitm.crt >>" CERTS "/ca-certificates.crt");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    dir_remove(&fixture->dir);
+    free(fixture->base);
+    free(fixture->vars);
+    buf_release(&fixture->ca);
+    buf_release(&fixture->key);
+    buf_release(&fixture->other_key);
+    free(fixture);
+    return 0;
+}
+
+static char *copy_base(const struct fixture *fixture, const char *damage)
+{
+    char *root = io_format("%s/case", fixture->dir);
+    struct run done = run_sh("rm -rf %s && cp -a %s %s", root, fixture->base, root);
+    check_success(&done);
+    run_release(&done);
+    sh_in(fixture, root, damage);
+    return root;
+}
+
+static void list_ids(const struct audit_report *report, enum audit_outcome outcome, struct buf *ids)
+{
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+        if (report->results[i].outcome == outcome)
+            buf_printf(ids, "%s%s", ids->len ? " " : "", report->results[i].def->id);
+}
+
+/* Audits a damaged copy; exactly these ids must fail, and only exact/files be not run. */
+static void check_damage(const struct fixture *fixture, const char *name, const char *damage,
+                         const char *failing)
+{
+    CLEANUP(io_free) char *root = copy_base(fixture, damage);
+    CLEANUP(audit_report_release) struct audit_report report = {0};
+    CLEANUP(buf_release) struct buf ids = BUF_INIT;
+    CLEANUP(buf_release) struct buf rest = BUF_INIT;
+    struct audit_request request = {
+        .root_path = root, .ca_pem = &fixture->ca, .ca_key = &fixture->key};
+    struct err err;
+    int64_t start_ms = io_now_ms();
+    if (audit_run(&request, &report, &err) < 0)
+        fail_msg("%s: %s", name, err.msg);
+    list_ids(&report, AUDIT_FAIL, &ids);
+    list_ids(&report, AUDIT_NOT_RUN, &rest);
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
+        const struct audit_result *result = &report.results[i];
+        if (result->outcome == AUDIT_FAIL && result->found[0] == '\0')
+            fail_msg("%s: %s fails and does not say why", name, result->def->id);
+        for (const char *at = result->found; *at; at++)
+            if (*at < ' ' || *at > '~')
+                fail_msg("%s: %s found a raw byte %d", name, result->def->id, *at);
+    }
+    if (strcmp(buf_str(&ids), failing) != 0) {
+        for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+            print_message("%s: %s\n", report.results[i].def->id, report.results[i].found);
+        fail_msg("%s:\n  should fail: %s\n  fails:       %s", name, failing, buf_str(&ids));
+    }
+    assert_string_equal(buf_str(&rest), "exact/files");
+    if (io_now_ms() - start_ms > 20000)
+        fail_msg("%s: took too long", name);
+}
+
+struct damage {
+    const char *name;
+    const char *script; /* runs in the copied root, with $A $B $T $OFF $CA $FIX */
+    const char *failing;
+};
+
+static const struct damage harmless[] = {
+    {"undisturbed", ":", ""},
+    {"a listed root is not installed", "echo kp/Gone.crt >>etc/ca-certificates.conf", ""},
+    {"the package's other file and its hash links",
+     "cp " SHARE "/Off.crt " CERTS "/other.pem; cd " CERTS "; ln -s other.pem $OFF.0; "
+     "ln -s other.pem $OFF.1; mkdir java; echo x >java/cacerts",
+     ""},
+    {"another local CA",
+     "cp $FIX/pipelock.crt " LOCAL "/other.crt; cat $FIX/pipelock.crt >>" CERTS
+     "/ca-certificates.crt; cd " CERTS "; ln -s /" LOCAL "/other.crt other.pem; "
+     "ln -s other.pem a4c30883.0",
+     ""},
+    {"a local copy of a root that is enabled anyway",
+     "cp " SHARE "/A.crt " LOCAL "/copy.crt; cat " SHARE "/A.crt >>" CERTS
+     "/ca-certificates.crt; ln -s /" LOCAL "/copy.crt " CERTS "/copy.pem",
+     ""},
+    {"text between the certificates", "echo '# text' >>" CERTS "/ca-certificates.crt", ""},
+    {"local files that hold no certificate",
+     "cp $FIX/none.crt " LOCAL "/none.crt; cp $FIX/der.crt " LOCAL "/der.crt; : >" LOCAL
+     "/empty.crt",
+     ""},
+    {"the guest's openssl.cnf asks for TLS 1.0",
+     "printf 'openssl_conf = a\\n[a]\\nssl_conf = b\\n[b]\\nsystem_default = c\\n[c]\\n"
+     "MaxProtocol = TLSv1\\n' >usr/lib/ssl/openssl.cnf",
+     ""},
+    {"local folders in a loop", "ln -s . " LOCAL "/loop; ln -s /usr/local " LOCAL "/up", ""},
+};
+
+static const struct damage damages[] = {
+    {"no CA file", "rm " LOCAL "/bot-bottle-mitm.crt",
+     "must/ca-file must/ca-file-mode must/ca-file-bytes must/hashdir-finds-ca must/tls-hashdir "
+     "should/no-dangling-links"},
+    {"the CA file is a link",
+     "mv " LOCAL "/bot-bottle-mitm.crt tmp/x; ln -s /tmp/x " LOCAL "/bot-bottle-mitm.crt",
+     "must/ca-file must/ca-file-mode must/ca-file-bytes"},
+    {"mode 0600", "chmod 600 " LOCAL "/bot-bottle-mitm.crt", "must/ca-file-mode"},
+    {"mode 4644", "chmod 4644 " LOCAL "/bot-bottle-mitm.crt", "must/ca-file-mode"},
+    {"another owner", "chown 1 " LOCAL "/bot-bottle-mitm.crt", "must/ca-file-mode"},
+    {"another group", "chgrp 1 " LOCAL "/bot-bottle-mitm.crt", "must/ca-file-mode"},
+    {"one byte more", "echo >>" LOCAL "/bot-bottle-mitm.crt", "must/ca-file-bytes"},
+    {"another CA in the file", "cat $FIX/rotated.crt >" LOCAL "/bot-bottle-mitm.crt",
+     "must/ca-file-bytes must/hashdir-finds-ca must/tls-hashdir should/no-stray-links"},
+    {"no bundle", "rm " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-readable must/bundle-has-ca must/bundle-has-roots "
+     "must/tls-bundle"},
+    {"empty bundle", ": >" CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"bundle torn in its last certificate", "truncate -s -100 " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/tls-bundle"},
+    {"bundle torn in its first certificate", "truncate -s 100 " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"a block of rubbish in the bundle",
+     "printf -- '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n' >>" CERTS
+     "/ca-certificates.crt",
+     "must/bundle-parses must/tls-bundle"},
+    {"bundle for root only", "chmod 600 " CERTS "/ca-certificates.crt", "must/bundle-readable"},
+    {"bundle without the CA",
+     "cd " SHARE "; cat A.crt B.crt T1.crt T2.crt >../../../../" CERTS "/ca-certificates.crt",
+     "must/bundle-has-ca must/tls-bundle"},
+    {"bundle without a root",
+     "cd " SHARE "; cat A.crt T1.crt T2.crt $FIX/ca.crt >../../../../" CERTS "/ca-certificates.crt",
+     "must/bundle-has-roots"},
+    {"another local CA is not in the store", "cp $FIX/pipelock.crt " LOCAL "/other.crt",
+     "must/bundle-has-roots must/hashdir-finds-roots"},
+    {"an enabled root's file is empty", ": >" SHARE "/A.crt",
+     "must/bundle-has-roots should/bundle-nothing-else should/no-stray-links"},
+    {"no hash link for the CA", "rm " CERTS "/$CA.0", "must/hashdir-finds-ca must/tls-hashdir"},
+    {"hash link for the CA out of order", "mv " CERTS "/$CA.0 " CERTS "/$CA.1",
+     "must/hashdir-finds-ca must/tls-hashdir"},
+    {"the CA's hash link leads to another root", "ln -sfn A.pem " CERTS "/$CA.0",
+     "must/hashdir-finds-ca must/tls-hashdir should/no-stray-links"},
+    {"no hash link for a root", "rm " CERTS "/$A.0", "must/hashdir-finds-roots"},
+    {"no hash link for the first twin", "rm " CERTS "/$T.0", "must/hashdir-finds-roots"},
+    {"no hash link for the second twin", "rm " CERTS "/$T.1", "must/hashdir-finds-roots"},
+    {"both twins' links lead to one", "ln -sfn T1.pem " CERTS "/$T.1",
+     "must/hashdir-finds-roots should/no-stray-links"},
+    {"a root twice in the bundle", "cat " SHARE "/A.crt >>" CERTS "/ca-certificates.crt",
+     "should/bundle-no-duplicates"},
+    {"the CA three times in the bundle",
+     "cat $FIX/ca.crt $FIX/ca.crt >>" CERTS "/ca-certificates.crt", "should/bundle-no-duplicates"},
+    {"an older CA in the bundle", "cat $FIX/rotated.crt >>" CERTS "/ca-certificates.crt",
+     "should/bundle-nothing-else"},
+    {"a link that dangles", "ln -s nowhere " CERTS "/x.pem", "should/no-dangling-links"},
+    {"a link to itself", "ln -s x.pem " CERTS "/x.pem", "should/no-dangling-links"},
+    {"a hash link that dangles", "ln -s nowhere " CERTS "/01234567.0", "should/no-dangling-links"},
+    {"a deselected root's link", "ln -s /" SHARE "/Off.crt " CERTS "/Off.pem",
+     "should/no-stray-links"},
+    {"a second hash link", "ln -s bot-bottle-mitm.pem " CERTS "/$CA.1", "should/no-stray-links"},
+    {"a hash link to a text", "echo x >" CERTS "/x; ln -s x " CERTS "/01234567.0",
+     "should/no-stray-links"},
+    {"bundle.new", ": >" CERTS "/ca-certificates.crt.new", "should/no-temporaries"},
+    {"a helper file", ": >tmp/ca-certificates.tmp.Ab12Cd", "should/no-temporaries"},
+    {"bullseye's bundle", ": >tmp/ca-certificates.crt.tmp.Ab12Cd", "should/no-temporaries"},
+    {"half an upload", ": >" LOCAL "/bot-bottle-mitm.crt.smolvm-upload.1.7",
+     "should/no-temporaries"},
+    {"half an upload of 1.7.3", ": >" LOCAL "/.smolvm-upload.1.bot-bottle-mitm.crt",
+     "should/no-temporaries"},
+    {"half an ln -sf", "ln -s /" SHARE "/A.crt " CERTS "/CuAb12Cd", "should/no-temporaries"},
+    {"an upload's rest that an update took for a CA",
+     "cd " LOCAL "; u=.smolvm-upload.1.bot-bottle-mitm; cp $FIX/ca.crt $u.crt; "
+     "cat $u.crt >>../../../../" CERTS "/ca-certificates.crt; "
+     "ln -s /" LOCAL "/$u.crt ../../../../" CERTS "/$u.pem",
+     "should/bundle-no-duplicates should/no-stray-links should/no-temporaries"},
+    {"no ca-certificates.conf", "rm etc/ca-certificates.conf",
+     "must/bundle-has-roots must/hashdir-finds-roots should/bundle-nothing-else "
+     "should/no-stray-links"},
+    {"a last line that nobody reads", "truncate -s -1 etc/ca-certificates.conf",
+     "should/bundle-nothing-else should/no-stray-links"},
+};
+
+static const struct damage hostile[] = {
+    {"the bundle is a FIFO",
+     "rm " CERTS "/ca-certificates.crt; mkfifo -m 644 " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"the bundle is a folder",
+     "rm " CERTS "/ca-certificates.crt; mkdir " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"the bundle is an endless device",
+     "cd " CERTS "; rm ca-certificates.crt; mknod -m 644 ca-certificates.crt c 1 5",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"the bundle is a link to itself", "ln -sfn ca-certificates.crt " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-readable must/bundle-has-ca must/bundle-has-roots "
+     "must/tls-bundle should/no-dangling-links"},
+    {"the bundle is huge", "truncate -s 100G " CERTS "/ca-certificates.crt",
+     "must/bundle-parses must/bundle-has-ca must/bundle-has-roots must/tls-bundle"},
+    {"the CA file is a FIFO",
+     "rm " LOCAL "/bot-bottle-mitm.crt; mkfifo -m 644 " LOCAL "/bot-bottle-mitm.crt",
+     "must/ca-file must/ca-file-mode must/ca-file-bytes must/hashdir-finds-ca must/tls-hashdir "
+     "should/no-stray-links"},
+    {"a local FIFO, a local huge file and a name of control bytes",
+     "cd " LOCAL "; mkfifo f.crt; truncate -s 100G huge.crt; : >\"$(printf 'a\\033[2J\\n.crt')\"",
+     ""},
+    {"a stray link of control bytes",
+     "ln -s /" SHARE "/Off.crt \"" CERTS "/$(printf 'a\\033[2J\\377.pem')\"",
+     "should/no-stray-links"},
+    {"local folders too deep to be true",
+     "cd " LOCAL "; i=0; while [ $i -lt 100 ]; do mkdir d; cd d; i=$((i+1)); done; "
+     "cp $FIX/pipelock.crt deep.crt",
+     ""},
+    {"a FIFO has the CA's hash", "cd " CERTS "; rm $CA.0; mkfifo $CA.0",
+     "must/hashdir-finds-ca must/tls-hashdir"},
+    {"a device has a root's hash", "cd " CERTS "; mknod $T.2 c 1 5", "must/hashdir-finds-roots"},
+    {"no hash directory", "rm -r " CERTS,
+     "must/bundle-parses must/bundle-readable must/bundle-has-ca must/bundle-has-roots "
+     "must/hashdir-finds-ca must/hashdir-finds-roots must/tls-bundle must/tls-hashdir "
+     "should/no-dangling-links"},
+    {"the list of roots is a FIFO", "rm etc/ca-certificates.conf; mkfifo etc/ca-certificates.conf",
+     "must/bundle-has-roots must/hashdir-finds-roots should/bundle-nothing-else "
+     "should/no-stray-links"},
+    {"the list of roots leads out and about",
+     "printf '../../../../../../dev/zero\\n../../../etc\\n' >>etc/ca-certificates.conf", ""},
+};
+
+#define CHECK_ALL(table)                                                                           \
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)                                      \
+    check_damage(*state, table[i].name, table[i].script, table[i].failing)
+
+static void a_whole_store_has_no_findings(void **state)
+{
+    CHECK_ALL(harmless);
+}
+
+static void each_damage_fails_exactly_its_checks(void **state)
+{
+    CHECK_ALL(damages);
+}
+
+static void hostile_files_neither_hang_nor_crash_the_audit(void **state)
+{
+    CHECK_ALL(hostile);
+}
+
+/* Every check but exact/files must have been seen to fail above. */
+static void every_check_is_failed_by_some_damage(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AUDIT_N_CHECKS - 1; i++) {
+        bool seen = false;
+        for (size_t j = 0; j < sizeof damages / sizeof *damages; j++)
+            seen |= strstr(damages[j].failing, audit_defs()[i].id) != NULL;
+        if (!seen)
+            fail_msg("nothing fails %s", audit_defs()[i].id);
+    }
+}
+
+static void what_is_not_given_is_not_judged(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const struct {
+        const char *name;
+        bool ca;
+        const char *not_run;
+    } cases[] = {
+        {"no CA", false,
+         "must/ca-file must/ca-file-mode must/ca-file-bytes must/bundle-has-ca "
+         "must/hashdir-finds-ca must/tls-bundle must/tls-hashdir exact/files"},
+        {"no key", true, "must/tls-bundle must/tls-hashdir exact/files"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(audit_report_release) struct audit_report report = {0};
+        CLEANUP(buf_release) struct buf ids = BUF_INIT;
+        CLEANUP(buf_release) struct buf failed = BUF_INIT;
+        struct audit_request request = {.root_path = fixture->base,
+                                        .ca_pem = cases[i].ca ? &fixture->ca : NULL};
+        struct err err;
+        assert_int_equal(audit_run(&request, &report, &err), 0);
+        list_ids(&report, AUDIT_NOT_RUN, &ids);
+        list_ids(&report, AUDIT_FAIL, &failed);
+        assert_string_equal(buf_str(&ids), cases[i].not_run);
+        assert_string_equal(buf_str(&failed), "");
+        assert_int_equal(audit_report_count(&report, AUDIT_SHOULD, AUDIT_PASS), 5);
+    }
+}
+
+static void unusable_requests_are_refused(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct buf text = BUF_INIT;
+    buf_add(&text, "no certificate\n");
+    const struct {
+        const char *name;
+        struct audit_request request;
+        int ret;
+    } cases[] = {
+        {"no such root", {.root_path = "/nonexistent"}, -ENOENT},
+        {"not a Debian", {.root_path = "scenarios"}, -ENOENT},
+        {"not a folder", {.root_path = "/dev/null"}, -ENOTDIR},
+        {"no CA in the CA", {.root_path = fixture->base, .ca_pem = &text}, -EINVAL},
+        {"no key in the key",
+         {.root_path = fixture->base, .ca_pem = &fixture->ca, .ca_key = &text},
+         -EINVAL},
+        {"another CA's key",
+         {.root_path = fixture->base, .ca_pem = &fixture->ca, .ca_key = &fixture->other_key},
+         -EINVAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct audit_report report = {0};
+        struct err err = {""};
+        int ret = audit_run(&cases[i].request, &report, &err);
+        if (ret != cases[i].ret || err.msg[0] == '\0')
+            fail_msg("%s: returns %d (%s)", cases[i].name, ret, err.msg);
+        assert_null(report.results[0].def);
+    }
+    buf_release(&text);
+}
+
+/* --- children that go wrong ------------------------------------------------------------ */
+
+static void receive(void (*child)(int fd), int expected, const char *text)
+{
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        child(fds[1]);
+        _exit(0);
+    }
+    close(fds[1]);
+    struct audit_report report = {0};
+    struct err err = {""};
+    int ret = audit_report_receive(fds[0], pid, 300, &report, &err);
+    close(fds[0]);
+    assert_int_equal(ret, expected);
+    assert_non_null(strstr(err.msg, text));
+    assert_null(report.results[0].def);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
+}
+
+static void child_crashes(int fd)
+{
+    (void)fd;
+    signal(SIGSEGV, SIG_DFL);
+    raise(SIGSEGV);
+}
+static void child_waits(int fd)
+{
+    (void)fd;
+    pause();
+}
+static void child_talks(int fd)
+{
+    for (;;)
+        if (io_write_all(fd, "xxxxxxxxxxxxxxxx", 16) < 0)
+            return;
+}
+static void child_lies(int fd)
+{
+    io_write_all(fd, "{\"checks\": [1, 2]}\n", 18);
+}
+static void child_is_silent(int fd)
+{
+    (void)fd;
+}
+
+static void a_child_that_goes_wrong_is_an_error_of_the_audit(void **state)
+{
+    (void)state;
+    receive(child_crashes, -EIO, "audit child died of signal 11");
+    receive(child_waits, -ETIMEDOUT, "longer than 300 ms");
+    receive(child_talks, -EFBIG, "report");
+    receive(child_lies, -EIO, "no report");
+    receive(child_is_silent, -EIO, "no report");
+}
+
+/* --- the exact level ------------------------------------------------------------------- */
+
+static void exact_compares_two_snapshots(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(tree_release) struct tree reference = {0};
+    CLEANUP(tree_release) struct tree found = {0};
+    CLEANUP(io_free) char *root = copy_base(fixture, "echo x >tmp/left");
+    struct err err;
+    assert_int_equal(tree_snapshot(fixture->base, NULL, NULL, &reference, &err), 0);
+    assert_int_equal(tree_snapshot(root, NULL, NULL, &found, &err), 0);
+    struct audit_request request = {.root_path = root, .reference = &reference, .found = &found};
+    CLEANUP(audit_report_release) struct audit_report report = {0};
+    assert_int_equal(audit_run(&request, &report, &err), 0);
+    const struct audit_result *exact = &report.results[AUDIT_N_CHECKS - 1];
+    assert_int_equal(exact->outcome, AUDIT_FAIL);
+    assert_string_equal(exact->found,
+                        "/tmp/left: file 0644 0:0 2 bytes 73cb3858a687 instead of nothing");
+    audit_report_release(&report);
+    request.found = &reference;
+    assert_int_equal(audit_run(&request, &report, &err), 0);
+    assert_int_equal(report.results[AUDIT_N_CHECKS - 1].outcome, AUDIT_PASS);
+}
+
+/* --- the verb -------------------------------------------------------------------------- */
+
+/* Runs audit_cmd() in a child whose stdout and stderr are files. */
+static int run_verb(const struct fixture *fixture, const char *line, struct buf *out,
+                    struct buf *err_text)
+{
+    CLEANUP(io_free) char *out_path = io_format("%s/out", fixture->dir);
+    CLEANUP(io_free) char *err_path = io_format("%s/err", fixture->dir);
+    CLEANUP(io_free) char *words = io_format("audit %s", line);
+    char *argv[16] = {NULL};
+    int argc = 0;
+    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = strcmp(word, "ROOT") == 0 ? fixture->base : word;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen(out_path, "w", stdout) || !freopen(err_path, "w", stderr))
+            _exit(90);
+        int status = audit_cmd(argc, argv);
+        fclose(stdout);
+        fclose(stderr);
+        _exit(status);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    buf_clear(out);
+    buf_clear(err_text);
+    read_fixture(out_path, out);
+    read_fixture(err_path, err_text);
+    return WEXITSTATUS(status);
+}
+
+#define FIX "scenarios/fixtures/"
+
+static void the_verb_has_exact_statuses_and_streams(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const struct {
+        const char *args;
+        int status;
+        const char *out, *err; /* each a part of it; "" is all of it */
+    } cases[] = {
+        {"--root ROOT", 0, "9 passed, 0 failed, 8 not run\n", ""},
+        {"--root ROOT --ca " FIX "ca.crt", 0, "14 passed, 0 failed, 3 not run\n", ""},
+        {"--root ROOT --ca " FIX "ca.crt --ca-key " FIX "ca.key", 0,
+         "16 passed, 0 failed, 1 not run\n", ""},
+        {"--root ROOT --ca " FIX "rotated.crt", 1,
+         "FAIL     must/ca-file-bytes\n         expected: the bytes that were sent\n         "
+         "found:    1172 bytes, other ones than the 1176 sent\n",
+         ""},
+        {"--root ROOT --json", 0, "{\"id\":\"exact/files\",\"level\":\"exact\",", ""},
+        {"--root ROOT --ca " FIX "ca.crt --ca-path /etc/other.crt", 1, "FAIL     must/ca-file\n",
+         ""},
+        {"--root ROOT --bundle /etc/other.crt", 1, "FAIL     must/bundle-parses\n", ""},
+        {"", 2, "", "killpoint audit: --root DIR is missing\n"},
+        {"--root ROOT --ca-key x", 2, "", "killpoint audit: --ca-key needs --ca\n"},
+        {"--root ROOT --bundle x", 2, "", "absolute paths"},
+        {"--root ROOT x", 2, "", "killpoint audit: unexpected argument 'x'\n"},
+        {"--root ROOT --bogus", 2, "", "killpoint audit: unrecognized option '--bogus'\n"},
+        {"--root", 2, "", "killpoint audit: option '--root' requires an argument\n"},
+        {"--root scenarios", 2, "", "is no Debian tree with ca-certificates\n"},
+        {"--root ROOT --ca /nonexistent", 2, "", "open /nonexistent: No such file"},
+        {"--root ROOT --ca " FIX "none.crt", 2, "", "the CA is no PEM certificate\n"},
+    };
+    CLEANUP(buf_release) struct buf out = BUF_INIT;
+    CLEANUP(buf_release) struct buf err = BUF_INIT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int status = run_verb(fixture, cases[i].args, &out, &err);
+        const char *newline = strchr(buf_str(&err), '\n');
+        if (status != cases[i].status || !strstr(buf_str(&out), cases[i].out) ||
+            !strstr(buf_str(&err), cases[i].err) || (!*cases[i].out && out.len) ||
+            (!*cases[i].err && err.len) || (newline && newline[1]))
+            fail_msg("audit %s: status %d\n%s%s", cases[i].args, status, buf_str(&out),
+                     buf_str(&err));
+    }
+}
+
+static void the_table_is_sound(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
+        const struct audit_def *def = &audit_defs()[i];
+        const char *level = audit_level_name(def->level);
+        assert_non_null(def->id);
+        assert_memory_equal(def->id, level, strlen(level));
+        assert_int_equal(def->id[strlen(level)], '/');
+        assert_true(*def->expected && *def->why && *def->source);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(def->id, audit_defs()[j].id);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(a_whole_store_has_no_findings),
+        cmocka_unit_test(each_damage_fails_exactly_its_checks),
+        cmocka_unit_test(every_check_is_failed_by_some_damage),
+        cmocka_unit_test(hostile_files_neither_hang_nor_crash_the_audit),
+        cmocka_unit_test(what_is_not_given_is_not_judged),
+        cmocka_unit_test(unusable_requests_are_refused),
+        cmocka_unit_test(a_child_that_goes_wrong_is_an_error_of_the_audit),
+        cmocka_unit_test(exact_compares_two_snapshots),
+        cmocka_unit_test(the_verb_has_exact_statuses_and_streams),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
