@@ -73,7 +73,7 @@ static bool all_ended(int64_t deadline_ms)
     }
 }
 
-static void report_and_exit(int report_fd, const struct init_report *report,
+static void __attribute__((noreturn)) report_and_exit(int report_fd, const struct init_report *report,
                             const struct buf *leaks)
 {
     io_write_all(report_fd, report, sizeof *report);
@@ -81,7 +81,7 @@ static void report_and_exit(int report_fd, const struct init_report *report,
     _exit(0);
 }
 
-static void sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
+static void __attribute__((noreturn)) sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
 {
     struct init_report report = {0};
     struct buf leaks = BUF_INIT;
@@ -124,19 +124,6 @@ static void sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd
 
 /* --- the caller ------------------------------------------------------------------ */
 
-struct streams {
-    int out[2], err[2], report[2];
-};
-
-static void streams_release(struct streams *streams)
-{
-    for (int i = 0; i < 2; i++) {
-        io_close(&streams->out[i]);
-        io_close(&streams->err[i]);
-        io_close(&streams->report[i]);
-    }
-}
-
 static pid_t fork_sandbox(void)
 {
     CLEANUP(io_close) int own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
@@ -165,24 +152,23 @@ static void drain(int *fd, struct capture *capture, struct buf *text)
 }
 
 /* Reads all three streams to their ends. Returns false when the deadline came first. */
-static bool collect(struct streams *streams, int64_t deadline_ms, struct sandbox_result *result,
-                    struct buf *report)
+static bool collect(struct sandbox *sandbox, struct sandbox_result *result, struct buf *report)
 {
-    while (streams->out[0] >= 0 || streams->err[0] >= 0 || streams->report[0] >= 0) {
-        int64_t left = deadline_ms - io_now_ms();
+    while (sandbox->out_fd >= 0 || sandbox->err_fd >= 0 || sandbox->report_fd >= 0) {
+        int64_t left = sandbox->deadline_ms - io_now_ms();
         if (left <= 0)
             return false;
-        struct pollfd fds[3] = {{.fd = streams->out[0], .events = POLLIN},
-                                {.fd = streams->err[0], .events = POLLIN},
-                                {.fd = streams->report[0], .events = POLLIN}};
+        struct pollfd fds[3] = {{.fd = sandbox->out_fd, .events = POLLIN},
+                                {.fd = sandbox->err_fd, .events = POLLIN},
+                                {.fd = sandbox->report_fd, .events = POLLIN}};
         if (poll(fds, 3, left > 60000 ? 60000 : (int)left) <= 0)
             continue;
         if (fds[0].revents)
-            drain(&streams->out[0], &result->proc.out, NULL);
+            drain(&sandbox->out_fd, &result->proc.out, NULL);
         if (fds[1].revents)
-            drain(&streams->err[0], &result->proc.err, NULL);
+            drain(&sandbox->err_fd, &result->proc.err, NULL);
         if (fds[2].revents)
-            drain(&streams->report[0], NULL, report);
+            drain(&sandbox->report_fd, NULL, report);
     }
     return true;
 }
@@ -203,38 +189,73 @@ static int take_report(const struct buf *text, struct sandbox_result *result, st
     return 0;
 }
 
-int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret_result, struct err *err)
+static void reap(struct sandbox *sandbox)
 {
-    CLEANUP(streams_release) struct streams streams = {{-1, -1}, {-1, -1}, {-1, -1}};
+    while (sandbox->init_pid > 0 && waitpid(sandbox->init_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    sandbox->init_pid = -1;
+}
+
+void sandbox_release(struct sandbox *sandbox)
+{
+    if (sandbox->init_pid > 0)
+        kill(sandbox->init_pid, SIGKILL);
+    reap(sandbox);
+    io_close(&sandbox->out_fd);
+    io_close(&sandbox->err_fd);
+    io_close(&sandbox->report_fd);
+}
+
+static int make_pipe(int *ret_read, int *ret_write)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    *ret_read = fds[0];
+    *ret_write = fds[1];
+    return 0;
+}
+
+int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, struct err *err)
+{
+    CLEANUP(sandbox_release) struct sandbox sandbox = SANDBOX_INIT;
+    CLEANUP(io_close) int out_end = -1;
+    CLEANUP(io_close) int err_end = -1;
+    CLEANUP(io_close) int report_end = -1;
+    int ret = make_pipe(&sandbox.out_fd, &out_end);
+    if (ret == 0)
+        ret = make_pipe(&sandbox.err_fd, &err_end);
+    if (ret == 0)
+        ret = make_pipe(&sandbox.report_fd, &report_end);
+    if (ret < 0)
+        return err_set(err, -ret, "pipe");
+    sandbox.start_ns = io_now_ns();
+    sandbox.deadline_ms = io_now_ms() + spec->deadline_ms;
+    sandbox.init_pid = fork_sandbox();
+    if (sandbox.init_pid == 0)
+        sandbox_init(spec, out_end, err_end, report_end);
+    if (sandbox.init_pid < 0)
+        return err_set(err, -sandbox.init_pid, "make the backend's namespaces");
+    *ret_sandbox = sandbox;
+    sandbox = (struct sandbox)SANDBOX_INIT;
+    return 0;
+}
+
+int sandbox_finish(struct sandbox *sandbox, struct sandbox_result *ret_result, struct err *err)
+{
     CLEANUP(sandbox_result_release) struct sandbox_result result = {.proc = PROC_RESULT_INIT};
     CLEANUP(buf_release) struct buf report = BUF_INIT;
-    if (pipe2(streams.out, O_CLOEXEC) < 0 || pipe2(streams.err, O_CLOEXEC) < 0 ||
-        pipe2(streams.report, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    result.start_ns = io_now_ns();
-    int64_t deadline_ms = io_now_ms() + spec->deadline_ms;
-    pid_t pid = fork_sandbox();
-    if (pid == 0)
-        sandbox_init(spec, streams.out[1], streams.err[1], streams.report[1]);
-    if (pid < 0)
-        return err_set(err, -pid, "make the backend's namespaces");
-    io_close(&streams.out[1]);
-    io_close(&streams.err[1]);
-    io_close(&streams.report[1]);
-    bool in_time = collect(&streams, deadline_ms, &result, &report);
-    if (!in_time)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    int ret = 0;
-    if (in_time)
-        ret = take_report(&report, &result, err);
-    else {
+    result.start_ns = sandbox->start_ns;
+    if (collect(sandbox, &result, &report)) {
+        int ret = take_report(&report, &result, err);
+        if (ret < 0)
+            return ret;
+    } else {
         result.proc.how = PROC_TIMEOUT;
+        kill(sandbox->init_pid, SIGKILL);
         result.end_ns = io_now_ns();
     }
-    if (ret < 0)
-        return ret;
+    reap(sandbox);
     result.proc.ms = (result.end_ns - result.start_ns) / 1000000;
     *ret_result = result;
     result = (struct sandbox_result){.proc = PROC_RESULT_INIT};

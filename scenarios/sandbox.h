@@ -26,8 +26,26 @@ struct sandbox_result {
 };
 void sandbox_result_release(struct sandbox_result *result);
 
-/* -ENOENT and the like: the backend could not be executed. */
-int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret_result,
-                struct err *err);
+/* A backend that was started. Start at SANDBOX_INIT. */
+struct sandbox {
+    pid_t init_pid;
+    int out_fd, err_fd, report_fd;
+    int64_t start_ns, deadline_ms;
+};
+#define SANDBOX_INIT                                                                               \
+    {                                                                                              \
+        -1, -1, -1, -1, 0, 0                                                                       \
+    }
+/* Kills what still runs. */
+void sandbox_release(struct sandbox *sandbox);
+
+/* Starts the backend and returns at once. */
+int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, struct err *err);
+
+/*
+ * Waits for its end, or for its deadline. -ENOENT and the like: it could not be executed.
+ * While several run at once, each keeps at most a pipe's worth of output back meanwhile.
+ */
+int sandbox_finish(struct sandbox *sandbox, struct sandbox_result *ret_result, struct err *err);
 
 #endif

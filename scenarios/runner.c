@@ -1,0 +1,447 @@
+#include "runner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../fakes/client.h"
+#include "../fakes/state.h"
+#include "../fault/home.h"
+#include "slots.h"
+#include "trial_run.h"
+
+#define FLIGHT_FACTOR 4
+#define PROGRESS_MS 200
+#define RESULT_MAX_BYTES (16u << 20)
+
+struct worker {
+    struct runner *runner;
+    const struct trial *trial;
+    pid_t pid;
+    struct watch watch;
+    struct buf line;
+    struct worker *next;
+};
+
+struct runner {
+    const struct run_options *options;
+    struct run_outcome *outcome;
+    struct loop loop;
+    struct slots slots;
+    struct timer progress;
+    char *state_path, *folder, *fixtures;
+    int lock_fd;
+    struct worker *workers;
+    size_t in_flight, next, done, bad;
+};
+
+bool verdict_is_fine(enum verdict verdict)
+{
+    return verdict == VERDICT_PASS || verdict == VERDICT_XFAIL || verdict == VERDICT_SKIP ||
+           verdict == VERDICT_UNSUPPORTED;
+}
+
+/* --- the folder ------------------------------------------------------------------ */
+
+static int take_lock(const char *folder, int *ret_fd)
+{
+    CLEANUP(io_free) char *path = io_format("%s/lock", folder);
+    CLEANUP(io_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
+        return -errno;
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+static void stop_machines(const char *state_path)
+{
+    char **names = NULL;
+    if (state_list(state_path, &names, NULL) < 0)
+        return;
+    for (char **name = names; *name; name++)
+        client_stop(state_path, *name, NULL);
+    state_list_free(&names);
+}
+
+/* Stops the machines of every trial folder, which end by themselves anyway, then removes. */
+static void remove_run(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_name[0] == 't') {
+            CLEANUP(io_free) char *path = io_format("%s/%s", folder, entry->d_name);
+            stop_machines(path);
+        }
+    if (dir)
+        closedir(dir);
+    io_remove_tree(AT_FDCWD, folder, NULL);
+}
+
+/* What a killed run left: its lock is free. */
+static void remove_stale_runs(const char *state_path)
+{
+    DIR *dir = opendir(state_path);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, "run-", 4) != 0)
+            continue;
+        CLEANUP(io_free) char *path = io_format("%s/%s", state_path, entry->d_name);
+        CLEANUP(io_close) int lock_fd = -1;
+        if (take_lock(path, &lock_fd) == 0)
+            remove_run(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int make_run_folder(struct runner *runner, struct err *err)
+{
+    int ret = state_find(&runner->state_path, err);
+    if (ret < 0)
+        return ret;
+    remove_stale_runs(runner->state_path);
+    runner->folder = io_format("%s/run-%d", runner->state_path, (int)getpid());
+    ret = io_make_dirs(runner->folder, 0700, err);
+    if (ret == 0 && (ret = take_lock(runner->folder, &runner->lock_fd)) < 0)
+        ret = err_set(err, -ret, "lock %s", runner->folder);
+    if (ret == 0)
+        ret = home_find("scenarios/fixtures", &runner->fixtures, err);
+    return ret;
+}
+
+/* --- one trial, in its own process -------------------------------------------------- */
+
+static json_t *text_json(const struct capture *capture)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    capture_text(capture, &text);
+    json_t *json = json_stringn(buf_str(&text), text.len);
+    if (json)
+        return json;
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] >= 0x80)
+            text.data[i] = '?';
+    return json_stringn(buf_str(&text), text.len);
+}
+
+static json_t *runs_json(const struct evidence *evidence)
+{
+    static const char *const how[] = {"exited", "signaled", "timeout"};
+    json_t *list = json_array();
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        const struct proc_result *proc = &evidence->runs[i].sandbox.proc;
+        json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:o, s:o}", "how", how[proc->how],
+                                              "code", proc->code, "ms", (json_int_t)proc->ms,
+                                              "stdout", text_json(&proc->out), "stderr",
+                                              text_json(&proc->err)));
+    }
+    return list;
+}
+
+static json_t *calls_json(const struct evidence *evidence)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        size_t index;
+        json_t *call;
+        json_array_foreach(evidence->runs[i].calls, index, call) json_array_append(list, call);
+    }
+    return list;
+}
+
+static json_t *trial_event(const struct trial *trial, enum verdict verdict)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", "trial", "id", trial->id,
+                     "scenario", trial->scenario->id, "layout", trial->layout, "driver",
+                     trial->driver == DRIVER_SMOLVM ? "smolvm" : "docker", "title",
+                     trial->scenario->title, "verdict", verdict_name(verdict));
+}
+
+static json_t *play(const struct runner *runner, const struct trial *trial, const char *folder)
+{
+    const struct trial_setup setup = {folder, runner->fixtures, runner->options->backend};
+    CLEANUP(evidence_release) struct evidence evidence = {.runs = NULL};
+    struct err err;
+    int ret = trial_run(&setup, trial, &evidence, &err);
+    if (ret < 0) {
+        json_t *event = trial_event(trial, VERDICT_ERROR);
+        json_object_set_new(event, "error", json_string(err.msg));
+        return event;
+    }
+    json_t *checks = NULL;
+    enum verdict verdict = judge(trial->scenario, &evidence, &checks);
+    json_t *event = trial_event(trial, verdict);
+    json_object_set_new(event, "ms", json_integer(evidence.ms));
+    json_object_set_new(event, "checks", checks);
+    json_object_set_new(event, "calls", calls_json(&evidence));
+    json_object_set_new(event, "runs", runs_json(&evidence));
+    return event;
+}
+
+static void worker_main(struct runner *runner, const struct trial *trial, size_t number, int fd)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    loop_release(&runner->loop);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    CLEANUP(io_free) char *folder = io_format("%s/t%zu", runner->folder, number);
+    json_t *event = play(runner, trial, folder);
+    enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
+    if (runner->options->keep && !verdict_is_fine(verdict)) {
+        CLEANUP(io_free)
+        char *kept = io_format("%s/kept-%d-%zu", runner->state_path, (int)getppid(), number);
+        if (rename(folder, kept) == 0)
+            json_object_set_new(event, "kept", json_string(kept));
+    } else
+        io_remove_tree(AT_FDCWD, folder, NULL);
+    char *line = json_dumps(event, JSON_COMPACT);
+    int ret = line ? io_write_all(fd, line, strlen(line)) : -EINVAL;
+    free(line);
+    json_decref(event);
+    _exit(ret == 0 ? 0 : 1);
+}
+
+/* --- all trials ----------------------------------------------------------------------- */
+
+static void count(struct runner *runner, const struct trial *trial, json_t *event)
+{
+    enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
+    (void)trial;
+    runner->outcome->counts[verdict]++;
+    runner->done++;
+    runner->bad += !verdict_is_fine(verdict);
+    runner->options->on_event(runner->options->context, event);
+    json_decref(event);
+}
+
+/* The backend's expectation list has the last word on a trial that was played. */
+static void apply_expectations(struct runner *runner, const struct trial *trial, json_t *event)
+{
+    enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
+    if (verdict == VERDICT_ERROR || verdict == VERDICT_UNRESOLVED ||
+        verdict == VERDICT_UNSUPPORTED)
+        return;
+    json_t *checks = json_object_get(event, "checks"), *check;
+    const char **failing = calloc(json_array_size(checks) + 1, sizeof *failing);
+    if (!failing)
+        abort();
+    size_t index, n = 0;
+    json_array_foreach(checks, index, check)
+        if (json_is_true(json_object_get(check, "decides")) &&
+            strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0)
+            failing[n++] = json_string_value(json_object_get(check, "id"));
+    const struct expectation *entry = NULL;
+    enum outcome outcome =
+        expectations_apply(&runner->options->backend->expectations, trial,
+                           verdict != VERDICT_PASS, failing, &entry);
+    free(failing);
+    if (outcome == OUTCOME_AS_IS)
+        return;
+    json_object_set_new(event, "original_verdict", json_string(verdict_name(verdict)));
+    json_object_set_new(event, "verdict",
+                        json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL
+                                                                          : VERDICT_XPASS)));
+    if (entry)
+        json_object_set_new(event, "reason", json_string(entry->reason));
+}
+
+static void start_trials(struct runner *runner);
+
+static void worker_done(struct worker *worker, int status)
+{
+    struct runner *runner = worker->runner;
+    const struct trial *trial = worker->trial;
+    json_t *event = json_loadb(buf_str(&worker->line), worker->line.len, 0, NULL);
+    if (!event || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        json_decref(event);
+        event = trial_event(trial, VERDICT_ERROR);
+        CLEANUP(io_free)
+        char *text = WIFSIGNALED(status)
+                         ? io_format("the trial's process died of signal %d", WTERMSIG(status))
+                         : io_format("the trial's process sent no result");
+        json_object_set_new(event, "error", json_string(text));
+    }
+    for (struct worker **at = &runner->workers; *at; at = &(*at)->next)
+        if (*at == worker) {
+            *at = worker->next;
+            break;
+        }
+    int fd = worker->watch.fd;
+    loop_unwatch(&runner->loop, &worker->watch);
+    io_close(&fd);
+    buf_release(&worker->line);
+    free(worker);
+    runner->in_flight--;
+    if (runner->outcome->interrupted) {
+        json_decref(event);
+        if (runner->in_flight == 0)
+            loop_stop(&runner->loop);
+        return;
+    }
+    apply_expectations(runner, trial, event);
+    count(runner, trial, event);
+    start_trials(runner);
+}
+
+static void read_worker(struct worker *worker)
+{
+    char chunk[65536];
+    ssize_t n;
+    while ((n = read(worker->watch.fd, chunk, sizeof chunk)) > 0)
+        if (worker->line.len < RESULT_MAX_BYTES)
+            buf_append(&worker->line, chunk, (size_t)n);
+    if (n == 0) { /* the status comes by itself */
+        int fd = worker->watch.fd;
+        loop_unwatch(&worker->runner->loop, &worker->watch);
+        io_close(&fd);
+    }
+}
+
+static void on_worker(struct loop *loop, struct watch *watch, unsigned events)
+{
+    (void)loop, (void)events;
+    read_worker(container_of(watch, struct worker, watch));
+}
+
+static void on_child(struct loop *loop, pid_t pid, int status)
+{
+    struct runner *runner = container_of(loop, struct runner, loop);
+    for (struct worker *worker = runner->workers; worker; worker = worker->next)
+        if (worker->pid == pid && !WIFSTOPPED(status)) {
+            if (worker->watch.fd >= 0)
+                read_worker(worker);
+            worker_done(worker, status);
+            return;
+        }
+}
+
+static void on_signal(struct loop *loop, int signum)
+{
+    (void)signum;
+    struct runner *runner = container_of(loop, struct runner, loop);
+    runner->outcome->interrupted = true;
+    for (struct worker *worker = runner->workers; worker; worker = worker->next)
+        kill(worker->pid, SIGKILL); /* its backend and machines end with it */
+    if (runner->in_flight == 0)
+        loop_stop(loop);
+}
+
+static int start_worker(struct runner *runner, const struct trial *trial, struct err *err)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        abort();
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        worker_main(runner, trial, runner->next, fds[1]);
+    }
+    close(fds[1]);
+    if (pid < 0) {
+        int ret = err_set(err, errno, "fork");
+        close(fds[0]);
+        free(worker);
+        return ret;
+    }
+    *worker = (struct worker){.runner = runner,
+                              .trial = trial,
+                              .pid = pid,
+                              .watch = {-1, on_worker},
+                              .next = runner->workers};
+    runner->workers = worker;
+    runner->in_flight++;
+    io_set_nonblock(fds[0]);
+    loop_watch(&runner->loop, &worker->watch, fds[0], EPOLLIN);
+    return 0;
+}
+
+/* A trial that is not played: true when it was counted. */
+static bool leave_out(struct runner *runner, const struct trial *trial)
+{
+    const struct backend *backend = runner->options->backend;
+    const struct expectation *skip = expectations_skip(&backend->expectations, trial);
+    const char *lacks = backend_lacks(backend, trial->scenario);
+    if (!skip && !lacks && backend->command[trial->driver])
+        return false;
+    json_t *event = trial_event(trial, skip ? VERDICT_SKIP : VERDICT_UNSUPPORTED);
+    CLEANUP(io_free)
+    char *reason = skip    ? io_format("%s", skip->reason)
+                   : lacks ? io_format("the backend has not: %s", lacks)
+                           : io_format("the backend has no command for this driver");
+    json_object_set_new(event, "reason", json_string(reason));
+    count(runner, trial, event);
+    return true;
+}
+
+static void start_trials(struct runner *runner)
+{
+    const struct trials *trials = runner->options->trials;
+    while (runner->next < trials->count &&
+           runner->in_flight < (size_t)runner->options->jobs * FLIGHT_FACTOR) {
+        const struct trial *trial = &trials->items[runner->next++];
+        struct err err;
+        if (leave_out(runner, trial) || start_worker(runner, trial, &err) == 0)
+            continue;
+        json_t *event = trial_event(trial, VERDICT_ERROR);
+        json_object_set_new(event, "error", json_string(err.msg));
+        count(runner, trial, event);
+    }
+    if (runner->in_flight == 0)
+        loop_stop(&runner->loop);
+}
+
+static void on_progress(struct loop *loop, struct timer *timer)
+{
+    struct runner *runner = container_of(timer, struct runner, progress);
+    runner->options->on_progress(runner->options->context, runner->done,
+                                 runner->options->trials->count, runner->bad);
+    loop_set_timer(loop, timer, io_now_ms() + PROGRESS_MS);
+}
+
+static void runner_release(struct runner *runner)
+{
+    slots_release(&runner->slots);
+    loop_release(&runner->loop);
+    if (runner->folder && runner->lock_fd >= 0)
+        remove_run(runner->folder);
+    io_close(&runner->lock_fd);
+    free(runner->state_path);
+    free(runner->folder);
+    free(runner->fixtures);
+}
+
+int runner_run(const struct run_options *options, struct run_outcome *ret_outcome,
+               struct err *err)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
+    CLEANUP(runner_release)
+    struct runner runner = {.options = options, .outcome = ret_outcome, .lock_fd = -1};
+    runner.loop.epoll_fd = runner.loop.signal_fd = -1;
+    runner.slots.listener.fd = -1;
+    runner.progress.fire = on_progress;
+    int ret = make_run_folder(&runner, err);
+    if (ret == 0)
+        ret = loop_init(&runner.loop, on_child, signals, on_signal, err);
+    if (ret == 0)
+        ret = slots_init(&runner.slots, &runner.loop, runner.folder, options->jobs, err);
+    if (ret < 0)
+        return ret;
+    if (options->on_progress)
+        loop_set_timer(&runner.loop, &runner.progress, io_now_ms() + PROGRESS_MS);
+    start_trials(&runner);
+    return loop_run(&runner.loop, err);
+}

@@ -1,0 +1,525 @@
+#include "trial_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../fakes/client.h"
+#include "../fakes/layout.h"
+#include "../fakes/state.h"
+#include "../fault/home.h"
+#include "prestate.h"
+
+#define MACHINES_MAX 8
+#define JOURNAL_MAX_BYTES (64u << 20)
+
+/* One machine of the trial. */
+struct lab_machine {
+    char *name;
+    pid_t vmm_pid;
+    bool booted;
+};
+
+/* The trial while it is played. */
+struct lab {
+    const struct trial_setup *setup;
+    const struct trial *trial;
+    const struct scenario *scenario;
+    struct layout layout;
+    struct lab_machine machines[MACHINES_MAX];
+    size_t n_machines;
+    int owner_read_fd, owner_write_fd; /* the machines end when the write end is closed */
+    char *rules;
+    struct evidence evidence;
+};
+
+static void lab_release(struct lab *lab)
+{
+    for (size_t i = 0; i < lab->n_machines; i++) {
+        if (lab->machines[i].booted)
+            client_stop(lab->setup->folder, lab->machines[i].name, NULL);
+        free(lab->machines[i].name);
+    }
+    io_close(&lab->owner_read_fd);
+    io_close(&lab->owner_write_fd);
+    layout_release(&lab->layout);
+    free(lab->rules);
+    evidence_release(&lab->evidence);
+}
+
+/* --- the folder ----------------------------------------------------------------- */
+
+static void add_quoted(struct buf *script, const char *text)
+{
+    buf_add(script, "'");
+    for (; *text; text++)
+        if (*text == '\'')
+            buf_add(script, "'\\''");
+        else
+            buf_append(script, text, 1);
+    buf_add(script, "'");
+}
+
+/* A program of the trial's own, so that nothing hangs on the environment. */
+static int write_driver(const char *folder, struct err *err)
+{
+    CLEANUP(io_free) char *program = NULL;
+    int ret = home_find("fakes/smolvm", &program, err);
+    if (ret < 0)
+        return ret;
+    CLEANUP(buf_release) struct buf script = BUF_INIT;
+    buf_add(&script, "#!/bin/sh\nunset KILLPOINT_FAULTS\nKILLPOINT_STATE=");
+    add_quoted(&script, folder);
+    buf_add(&script, "\nexport KILLPOINT_STATE\nexec ");
+    add_quoted(&script, program);
+    buf_add(&script, " \"$@\"\n");
+    CLEANUP(io_free) char *path = io_format("%s/bin/smolvm", folder);
+    return io_write_file(AT_FDCWD, path, script.data, script.len, 0755, err);
+}
+
+static int make_folder(struct lab *lab, struct err *err)
+{
+    static const char *const below[] = {"", "/bin", "/home", "/tmp"};
+    const char *folder = lab->setup->folder;
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+        CLEANUP(io_free) char *path = io_format("%s%s", folder, below[i]);
+        int ret = io_make_dirs(path, 0700, err);
+        if (ret < 0)
+            return ret;
+    }
+    CLEANUP(io_free) char *slots = io_format("%s/slots", folder);
+    if (symlink("../slots", slots) < 0 && errno != EEXIST)
+        return err_set(err, errno, "symlink %s", slots);
+    return write_driver(folder, err);
+}
+
+/* --- the machines ----------------------------------------------------------------- */
+
+static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err *err)
+{
+    const struct boot boot = {.state_path = lab->setup->folder,
+                              .name = machine->name,
+                              .owner_fd = lab->owner_read_fd};
+    int ret = client_boot(&boot, &machine->vmm_pid, err);
+    machine->booted = ret == 0;
+    return ret;
+}
+
+static int make_machine(struct lab *lab, struct err *err)
+{
+    struct lab_machine *machine = &lab->machines[lab->n_machines];
+    machine->name = io_format("kp%zu", ++lab->n_machines);
+    struct record record = {.name = machine->name,
+                            .image = lab->layout.name,
+                            .layout = lab->layout.name,
+                            .disk_bytes = lab->scenario->disk_bytes,
+                            .cpus = 4,
+                            .memory_mib = 8192,
+                            .storage_gib = 20,
+                            .overlay_gib = 10,
+                            .started = true};
+    int ret = state_create(lab->setup->folder, &record, err);
+    if (ret == 0)
+        ret = boot_machine(lab, machine, err);
+    const struct prestate_machine target = {.state_path = lab->setup->folder,
+                                            .name = machine->name,
+                                            .fixtures_path = lab->setup->fixtures_path,
+                                            .ca_path = TRIAL_CA_PATH,
+                                            .bundle = TRIAL_BUNDLE};
+    if (ret == 0)
+        ret = prestate_apply(&target, lab->scenario, err);
+    if (ret == 0)
+        ret = client_arm(lab->setup->folder, machine->name, lab->rules, err);
+    return ret;
+}
+
+static int make_machines(struct lab *lab, struct err *err)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_set(err, errno, "pipe");
+    lab->owner_read_fd = fds[0];
+    lab->owner_write_fd = fds[1];
+    struct buf rules = BUF_INIT;
+    for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
+        buf_printf(&rules, "%s\n", *rule);
+    lab->rules = io_format("%s", buf_str(&rules));
+    buf_release(&rules);
+    size_t wanted = lab->scenario->machines == MACHINES_EACH ? lab->scenario->plan_count : 1;
+    if (wanted > MACHINES_MAX)
+        return err_text(err, EINVAL, "%s: at most %d machines", lab->scenario->path, MACHINES_MAX);
+    while (lab->n_machines < wanted) {
+        int ret = make_machine(lab, err);
+        if (ret < 0)
+            return ret;
+    }
+    return 0;
+}
+
+/* --- what the backend gets ---------------------------------------------------------- */
+
+/* A certificate file of that fixture, at path. "unreadable" is a folder in its place. */
+static int place_certificate(const struct lab *lab, const char *fixture, const char *path,
+                             struct err *err)
+{
+    if (strcmp(fixture, "unreadable") == 0)
+        return mkdir(path, 0700) < 0 ? err_set(err, errno, "mkdir %s", path) : 0;
+    CLEANUP(io_free) char *from = io_format("%s/%s.crt", lab->setup->fixtures_path, fixture);
+    CLEANUP(buf_release) struct buf bytes = BUF_INIT;
+    int ret = io_read_file(AT_FDCWD, from, &bytes, 1 << 20, err);
+    return ret < 0 ? ret : io_write_file(AT_FDCWD, path, buf_str(&bytes), bytes.len, 0644, err);
+}
+
+static int write_plan(const struct plan *plan, const char *folder, struct err *err)
+{
+    json_t *routes = json_array();
+    for (const char *const *route = plan->routes; route && *route; route++)
+        json_array_append_new(routes, json_string(*route));
+    json_t *json = json_pack("{s:{s:o, s:s}, s:{s:s}}", "egress", "routes", routes, "ca_cert",
+                             "egress.crt", "pipelock", "ca_cert", "pipelock.crt");
+    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    if (!text)
+        return err_text(err, EINVAL, "the plan is no JSON");
+    CLEANUP(io_free) char *path = io_format("%s/plan.json", folder);
+    int ret = io_write_file(AT_FDCWD, path, text, strlen(text), 0644, err);
+    free(text);
+    return ret;
+}
+
+/* The folder of the k-th run: plan.json, egress.crt, pipelock.crt. */
+static int write_inputs(const struct lab *lab, size_t k, char **ret_folder, struct err *err)
+{
+    const struct plan *plan = &lab->scenario->plans[k];
+    CLEANUP(io_free) char *folder = io_format("%s/plan%zu", lab->setup->folder, k + 1);
+    CLEANUP(io_free) char *egress = io_format("%s/egress.crt", folder);
+    CLEANUP(io_free) char *pipelock = io_format("%s/pipelock.crt", folder);
+    int ret = io_make_dirs(folder, 0700, err);
+    if (ret == 0)
+        ret = place_certificate(lab, plan->egress, egress, err);
+    if (ret == 0)
+        ret = place_certificate(lab, plan->pipelock, pipelock, err);
+    if (ret == 0)
+        ret = write_plan(plan, folder, err);
+    if (ret == 0)
+        *ret_folder = steal_ptr(&folder);
+    return ret;
+}
+
+/* Colon-separated upper-case hex of SHA-256; empty when the file holds no certificate. */
+static void read_fingerprint(const char *path, struct buf *print)
+{
+    BIO *bio = BIO_new_file(path, "r");
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (cert && X509_digest(cert, EVP_sha256(), digest, &len))
+        for (unsigned i = 0; i < len; i++)
+            buf_printf(print, "%s%02X", i ? ":" : "", digest[i]);
+    X509_free(cert);
+    BIO_free(bio);
+}
+
+extern char **environ;
+
+/* The runner's environment with the trial's own words in it. */
+static const char *const *make_env(const struct lab *lab, struct pool *pool)
+{
+    static const char *const dropped[] = {"PATH=",           "HOME=",       "TMPDIR=",
+                                          "SMOLVM=",         "SMOLVM_",     "KILLPOINT_",
+                                          "DOCKER_", NULL};
+    size_t count = 0, used = 0, extra = 0;
+    for (char **at = environ; *at; at++)
+        count++;
+    for (const char *const *at = lab->setup->backend->env; at && *at; at++)
+        extra++;
+    const char **env = pool_alloc(pool, count + extra + 6, sizeof *env);
+    for (char **at = environ; *at; at++) {
+        bool drop = false;
+        for (const char *const *name = dropped; *name; name++)
+            drop |= strncmp(*at, *name, strlen(*name)) == 0;
+        if (!drop)
+            env[used++] = *at;
+    }
+    const char *folder = lab->setup->folder, *path = getenv("PATH");
+    env[used++] = pool_format(pool, "PATH=%s/bin:%s", folder, path ? path : "/usr/bin:/bin");
+    env[used++] = pool_format(pool, "HOME=%s/home", folder);
+    env[used++] = pool_format(pool, "TMPDIR=%s/tmp", folder);
+    env[used++] = pool_format(pool, "SMOLVM=%s/bin/smolvm", folder);
+    for (const char *const *at = lab->setup->backend->env; at && *at; at++)
+        env[used++] = *at;
+    return env;
+}
+
+static int start_backend(struct lab *lab, size_t k, const char *folder, struct sandbox *ret_sandbox,
+                         struct err *err)
+{
+    const struct scenario *scenario = lab->scenario;
+    const struct plan *plan = &scenario->plans[k];
+    struct evidence_run *run = &lab->evidence.runs[k];
+    bool each = scenario->machines == MACHINES_EACH;
+    struct pool pool = POOL_INIT;
+    const char *cert = pool_format(
+        &pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "egress" : "pipelock");
+    run->plan = plan;
+    run->machine = lab->machines[each ? k : 0].name;
+    read_fingerprint(cert, &run->fingerprint);
+    CLEANUP(io_free) char *programs = NULL;
+    int ret = home_find("bin/killpoint", &programs, err);
+    if (ret < 0) {
+        pool_release(&pool);
+        return ret;
+    }
+    *strrchr(programs, '/') = '\0';
+    const struct placeholder values[] = {
+        {"machine", run->machine},
+        {"cert", cert},
+        {"plan", pool_format(&pool, "%s/plan.json", folder)},
+        {"label", plan->label == LABEL_EGRESS ? "egress" : "pipelock"},
+        {"ca_path", TRIAL_CA_PATH},
+        {"bundle", TRIAL_BUNDLE},
+        {"bin", programs},
+        {NULL, NULL}};
+    const struct sandbox_spec spec = {
+        .argv = backend_argv(lab->setup->backend, lab->trial->driver, values, &pool),
+        .envp = make_env(lab, &pool),
+        .cwd = folder,
+        .deadline_ms = scenario->run_ms};
+    ret = sandbox_start(&spec, ret_sandbox, err);
+    pool_release(&pool);
+    return ret;
+}
+
+/* --- what is known afterwards ---------------------------------------------------------- */
+
+static json_t *parse_line(const char *line, size_t len)
+{
+    return json_loadb(line, len, 0, NULL);
+}
+
+/* The journal's lines that belong to the run: on its machine, within its time. */
+static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
+{
+    CLEANUP(io_free) char *path = io_format("%s/journal.ndjson", lab->setup->folder);
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    run->calls = json_array();
+    if (access(path, F_OK) < 0)
+        return 0; /* the backend called nothing */
+    int ret = io_read_file(AT_FDCWD, path, &text, JOURNAL_MAX_BYTES, err);
+    if (ret < 0)
+        return ret;
+    const char *at = buf_str(&text);
+    for (const char *end; (end = strchr(at, '\n')); at = end + 1) {
+        json_t *call = parse_line(at, (size_t)(end - at));
+        const char *machine = json_string_value(json_object_get(call, "machine"));
+        int64_t start = json_integer_value(json_object_get(call, "start_ns"));
+        bool named = machine && strcmp(machine, run->machine) == 0;
+        bool refused = !machine && lab->n_machines == 1;
+        if (call && (named || refused) && start >= run->sandbox.start_ns &&
+            start <= run->sandbox.end_ns)
+            json_array_append(run->calls, call);
+        json_decref(call);
+    }
+    return 0;
+}
+
+/*
+ * The rules' counts come from the VMM, or, when a rule ended that, from the journal: the
+ * last call's line cannot say so, so a rule with scope=vm has fired when its VM is gone.
+ */
+static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err)
+{
+    CLEANUP(buf_release) struct buf json = BUF_INIT;
+    int ret = client_report(lab->setup->folder, run->machine, &json, err);
+    if (ret == 0) {
+        run->rules = json_loads(buf_str(&json), 0, NULL);
+        return run->rules ? 0 : err_text(err, EPROTO, "the VMM's report is no JSON");
+    }
+    if (ret != -ENOTCONN)
+        return ret;
+    run->rules = json_array();
+    for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
+        json_array_append_new(run->rules,
+                              json_pack("{s:s, s:i}", "rule", *rule, "fired",
+                                        strstr(*rule, "scope=vm") != NULL));
+    return 0;
+}
+
+/* A reference for the exact level: the final certificate, installed undisturbed. */
+static int make_reference(struct lab *lab, const char *fixture, struct tree *ret_tree,
+                          struct err *err)
+{
+    struct lab_machine *machine = &lab->machines[lab->n_machines];
+    if (lab->n_machines == MACHINES_MAX)
+        return err_text(err, E2BIG, "no machine left for the reference");
+    int ret = make_machine(lab, err);
+    if (ret < 0)
+        return ret;
+    const struct prestate_machine target = {.state_path = lab->setup->folder,
+                                            .name = machine->name,
+                                            .fixtures_path = lab->setup->fixtures_path,
+                                            .ca_path = TRIAL_CA_PATH,
+                                            .bundle = TRIAL_BUNDLE};
+    ret = client_arm(lab->setup->folder, machine->name, "", err);
+    if (ret == 0)
+        ret = prestate_provision(&target, fixture, err);
+    if (ret < 0)
+        return err_wrap(err, ret, "reference");
+    CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
+    const char *disk = lab->scenario->disk_bytes ? "disk/" : "";
+    CLEANUP(io_free)
+    char *merged = io_format("/proc/%d/root%s/merged", (int)machine->vmm_pid, path);
+    CLEANUP(io_free)
+    char *upper = io_format("/proc/%d/root%s/%supper", (int)machine->vmm_pid, path, disk);
+    return tree_snapshot(merged, upper, (const char *const *)lab->layout.layers, ret_tree, err);
+}
+
+static int audit_machine(struct lab *lab, size_t index, const char *fixture,
+                         struct audit_report *ret_report, struct err *err)
+{
+    struct lab_machine *machine = &lab->machines[index];
+    CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
+    CLEANUP(io_free)
+    char *merged = io_format("/proc/%d/root%s/merged", (int)machine->vmm_pid, path);
+    CLEANUP(io_free)
+    char *upper = io_format("/proc/%d/root%s/%supper", (int)machine->vmm_pid, path,
+                            lab->scenario->disk_bytes ? "disk/" : "");
+    CLEANUP(io_free) char *cert = io_format("%s/%s.crt", lab->setup->fixtures_path, fixture);
+    CLEANUP(io_free) char *key = io_format("%s/%s.key", lab->setup->fixtures_path, fixture);
+    CLEANUP(buf_release) struct buf ca = BUF_INIT;
+    CLEANUP(buf_release) struct buf ca_key = BUF_INIT;
+    CLEANUP(tree_release) struct tree reference = {NULL, 0};
+    CLEANUP(tree_release) struct tree found = {NULL, 0};
+    const char *const *layers = (const char *const *)lab->layout.layers;
+    bool exact = lab->scenario->expect.exact == JUDGE_PASS;
+    bool known = access(key, R_OK) == 0; /* a bad certificate has no place in any store */
+    int ret = 0;
+    if (known)
+        ret = io_read_file(AT_FDCWD, cert, &ca, 1 << 20, err);
+    if (known && ret == 0)
+        ret = io_read_file(AT_FDCWD, key, &ca_key, 1 << 20, err);
+    if (ret == 0 && exact)
+        ret = make_reference(lab, fixture, &reference, err);
+    if (ret == 0 && exact)
+        ret = tree_snapshot(merged, upper, layers, &found, err);
+    if (ret < 0)
+        return ret;
+    const struct audit_request request = {.root_path = merged,
+                                          .ca_pem = known ? &ca : NULL,
+                                          .ca_key = known ? &ca_key : NULL,
+                                          .ca_path = TRIAL_CA_PATH,
+                                          .bundle_path = TRIAL_BUNDLE,
+                                          .reference = exact ? &reference : NULL,
+                                          .found = exact ? &found : NULL,
+                                          .layers = layers};
+    return audit_run(&request, ret_report, err);
+}
+
+static int audit_machines(struct lab *lab, struct err *err)
+{
+    size_t wanted = lab->n_machines;
+    lab->evidence.audits = calloc(wanted, sizeof *lab->evidence.audits);
+    if (!lab->evidence.audits)
+        abort();
+    for (size_t i = 0; i < wanted; i++) {
+        struct lab_machine *machine = &lab->machines[i];
+        if (!state_vmm_pid(lab->setup->folder, machine->name)) {
+            /* A rule ended it. Its files are what they were; look at them in a new boot. */
+            if (lab->scenario->disk_bytes > 0) {
+                lab->evidence.vm_lost = true;
+                continue;
+            }
+            int ret = boot_machine(lab, machine, err);
+            if (ret < 0)
+                return ret;
+        }
+        bool each = lab->scenario->machines == MACHINES_EACH;
+        size_t last = each ? i : lab->scenario->plan_count - 1;
+        int ret = audit_machine(lab, i, lab->scenario->plans[last].chosen,
+                                &lab->evidence.audits[lab->evidence.n_audits], err);
+        if (ret < 0)
+            return err_wrap(err, ret, "audit");
+        lab->evidence.n_audits++;
+    }
+    return 0;
+}
+
+/* One run after the other on one machine, or all at once, each on its own. */
+static int run_backends(struct lab *lab, struct err *err)
+{
+    struct sandbox sandboxes[MACHINES_MAX];
+    size_t n = lab->scenario->plan_count, started = 0, finished = 0;
+    size_t at_once = lab->scenario->machines == MACHINES_EACH ? n : 1;
+    int ret = 0;
+    while (finished < n && ret == 0) {
+        while (started < n && started < finished + at_once && ret == 0) {
+            CLEANUP(io_free) char *folder = NULL;
+            sandboxes[started % MACHINES_MAX] = (struct sandbox)SANDBOX_INIT;
+            ret = write_inputs(lab, started, &folder, err);
+            if (ret == 0)
+                ret = start_backend(lab, started, folder, &sandboxes[started % MACHINES_MAX], err);
+            started += ret == 0;
+        }
+        if (ret == 0)
+            ret = sandbox_finish(&sandboxes[finished % MACHINES_MAX],
+                                 &lab->evidence.runs[finished].sandbox, err);
+        if (ret == 0)
+            sandbox_release(&sandboxes[finished++ % MACHINES_MAX]);
+        else
+            err_wrap(err, ret, "backend");
+    }
+    while (finished < started)
+        sandbox_release(&sandboxes[finished++ % MACHINES_MAX]);
+    return ret;
+}
+
+/* --- the whole ------------------------------------------------------------------------- */
+
+static int play(struct lab *lab, struct err *err)
+{
+    size_t n = lab->scenario->plan_count;
+    int64_t start_ms = io_now_ms();
+    int ret = layout_open(lab->trial->layout, &lab->layout, err);
+    if (ret == 0)
+        ret = make_folder(lab, err);
+    if (ret == 0)
+        ret = make_machines(lab, err);
+    lab->evidence.runs = calloc(n, sizeof *lab->evidence.runs);
+    if (!lab->evidence.runs)
+        abort();
+    lab->evidence.n_runs = n;
+    if (ret == 0)
+        ret = run_backends(lab, err);
+    for (size_t k = 0; k < n && ret == 0; k++) {
+        ret = read_calls(lab, &lab->evidence.runs[k], err);
+        if (ret == 0)
+            ret = read_rules(lab, &lab->evidence.runs[k], err);
+    }
+    if (ret == 0)
+        ret = audit_machines(lab, err);
+    lab->evidence.ms = io_now_ms() - start_ms;
+    return ret;
+}
+
+int trial_run(const struct trial_setup *setup, const struct trial *trial,
+              struct evidence *ret_evidence, struct err *err)
+{
+    CLEANUP(lab_release)
+    struct lab lab = {.setup = setup,
+                      .trial = trial,
+                      .scenario = trial->scenario,
+                      .owner_read_fd = -1,
+                      .owner_write_fd = -1};
+    int ret = play(&lab, err);
+    if (ret < 0)
+        return ret;
+    *ret_evidence = lab.evidence;
+    lab.evidence = (struct evidence){.runs = NULL};
+    return 0;
+}

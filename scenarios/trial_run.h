@@ -1,0 +1,34 @@
+/*
+ * trial_run.h: playing one trial, from a fresh machine to evidence.
+ *
+ * Each trial has a folder of its own, which is its state folder (fakes/state.h) and holds
+ * what the backend gets: HOME, TMPDIR, the certificate, the plan, and bin/smolvm, first
+ * on its PATH, which names this state folder, so that a backend may clean its environment.
+ *
+ * trial_run() blocks and is meant for a process of its own (runner.h makes one a trial):
+ * its machines end when that process does.
+ */
+#ifndef KILLPOINT_TRIAL_RUN_H
+#define KILLPOINT_TRIAL_RUN_H
+
+#include "backend.h"
+#include "evidence.h"
+
+#define TRIAL_CA_PATH "/usr/local/share/ca-certificates/bot-bottle-mitm.crt"
+#define TRIAL_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+struct trial_setup {
+    const char *folder;         /* made by trial_run(); its parent has the slot server */
+    const char *fixtures_path;  /* scenarios/fixtures */
+    const struct backend *backend;
+};
+
+/*
+ * Plays a trial. Returns 0 with *ret_evidence filled, however the backend behaved, or
+ * -errno when the harness itself could not do its part. The machines are stopped, the
+ * folder stays for the caller to keep or remove.
+ */
+int trial_run(const struct trial_setup *setup, const struct trial *trial,
+              struct evidence *ret_evidence, struct err *err);
+
+#endif
