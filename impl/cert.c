@@ -119,9 +119,9 @@ static int digest(const char *path, const char *data, size_t len, X509 *x509, st
     if (!X509_digest(x509, EVP_sha256(), print, &print_len) ||
         !EVP_Digest(data, len, sum, &sum_len, EVP_sha256(), NULL))
         return openssl_error(error, path, "SHA-256");
-    for (unsigned int i = 0; i < print_len; i++)
+    for (size_t i = 0; i < print_len; i++)
         snprintf(cert->fingerprint + 3 * i, 4, "%02X%s", print[i], i + 1 < print_len ? ":" : "");
-    for (unsigned int i = 0; i < sum_len; i++)
+    for (size_t i = 0; i < sum_len; i++)
         snprintf(cert->file_sha256 + 2 * i, 3, "%02x", sum[i]);
     return 0;
 }

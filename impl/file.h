@@ -8,7 +8,7 @@
 
 #include "error.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
+#define FILE_MAX_BYTES 1048576
 
 /*
  * Reads a regular file of at most FILE_MAX_BYTES. The bytes are NUL-terminated behind

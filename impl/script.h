@@ -16,8 +16,8 @@ char *script_upstream(const char *ca_path, const char *bundle_path);
 
 /*
  * The same installation, but it heals first what a killed one left and at the end believes
- * files only. README.md says what each line is for. file_sha256: of the certificate file
- * as it was sent.
+ * files only. The bundle's folder is taken for the certificate folder. README.md says what each
+ * line is for. file_sha256: of the certificate file as it was sent.
  */
 char *script_hardened(const char *ca_path, const char *bundle_path, const char *file_sha256);
 
