@@ -475,6 +475,11 @@ static void child_is_silent(int fd)
 {
     (void)fd;
 }
+static void child_fails(int fd)
+{
+    (void)fd;
+    _exit(7);
+}
 
 static void a_child_that_goes_wrong_is_an_error_of_the_audit(void **state)
 {
@@ -484,6 +489,7 @@ static void a_child_that_goes_wrong_is_an_error_of_the_audit(void **state)
     receive(child_talks, -EFBIG, "report");
     receive(child_lies, -EIO, "no report");
     receive(child_is_silent, -EIO, "no report");
+    receive(child_fails, -EIO, "ended with status 7");
 }
 
 /* --- the exact level ------------------------------------------------------------------- */
