@@ -240,6 +240,8 @@ int audit_report_receive(int fd, pid_t pid, int timeout_ms, struct audit_report 
         return err_set(err, -ret, "read the audit's report");
     if (reaped == pid && WIFSIGNALED(status))
         return err_text(err, EIO, "audit child died of signal %d", WTERMSIG(status));
+    if (reaped == pid && WEXITSTATUS(status) != 0)
+        return err_text(err, EIO, "audit child ended with status %d", WEXITSTATUS(status));
     return decode(&line, ret_report, err);
 }
 

@@ -240,7 +240,7 @@ static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *
     /* libssl would wait for a FIFO, and read a device for ever. */
     if (stat(view->bundle_path, &st) < 0 || !S_ISREG(st.st_mode) ||
         (uint64_t)st.st_size > AUDIT_STORE_MAX_BYTES) {
-        buf_add(found, "the bundle is no regular file of a sane size");
+        buf_add(found, "there is no bundle, or no regular file of a sane size");
         return AUDIT_FAIL;
     }
     return handshake(view, view->bundle_path, NULL, found);

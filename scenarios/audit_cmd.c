@@ -17,13 +17,16 @@ struct options {
     bool json;
 };
 
+/* Beyond the characters: no short forms. */
+enum { OPT_ROOT = 256, OPT_CA, OPT_CA_KEY, OPT_CA_PATH, OPT_BUNDLE, OPT_JSON };
+
 static const struct argp_option option_table[] = {
-    {"root", 'r', "DIR", 0, "The root of the Debian tree to audit; / for this machine", 0},
-    {"ca", 'c', "FILE", 0, "The CA certificate as it was sent to the guest", 0},
-    {"ca-key", 'k', "FILE", 0, "Its private key, for the TLS handshakes", 0},
-    {"ca-path", 'p', "PATH", 0, "Where the guest keeps it (" AUDIT_CA_PATH ")", 0},
-    {"bundle", 'b', "PATH", 0, "The guest's bundle (" AUDIT_BUNDLE ")", 0},
-    {"json", 'j', NULL, 0, "One JSON object instead of the table", 0},
+    {"root", OPT_ROOT, "DIR", 0, "The root of the Debian tree to audit; / for this machine", 0},
+    {"ca", OPT_CA, "FILE", 0, "The CA certificate as it was sent to the guest", 0},
+    {"ca-key", OPT_CA_KEY, "FILE", 0, "Its private key, for the TLS handshakes", 0},
+    {"ca-path", OPT_CA_PATH, "PATH", 0, "Where the guest keeps it (" AUDIT_CA_PATH ")", 0},
+    {"bundle", OPT_BUNDLE, "PATH", 0, "The guest's bundle (" AUDIT_BUNDLE ")", 0},
+    {"json", OPT_JSON, NULL, 0, "One JSON object instead of the table", 0},
     {0},
 };
 
@@ -34,12 +37,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->err_stream = NULL; /* getopt's own line is enough */
         return 0;
-    case 'r': options->root = arg; return 0;
-    case 'c': options->ca = arg; return 0;
-    case 'k': options->ca_key = arg; return 0;
-    case 'p': options->ca_path = arg; return 0;
-    case 'b': options->bundle = arg; return 0;
-    case 'j': options->json = true; return 0;
+    case OPT_ROOT: options->root = arg; return 0;
+    case OPT_CA: options->ca = arg; return 0;
+    case OPT_CA_KEY: options->ca_key = arg; return 0;
+    case OPT_CA_PATH: options->ca_path = arg; return 0;
+    case OPT_BUNDLE: options->bundle = arg; return 0;
+    case OPT_JSON: options->json = true; return 0;
     case ARGP_KEY_ARG: fprintf(stderr, NAME ": unexpected argument '%s'\n", arg); return EINVAL;
     default: return ARGP_ERR_UNKNOWN;
     }

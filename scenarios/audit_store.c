@@ -342,8 +342,10 @@ static void load_links(struct audit_store *store)
     struct dirent **names = NULL;
     CLEANUP(io_close) int fd = open(AUDIT_HASH_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int n = fd < 0 ? -errno : list_folder(AUDIT_HASH_DIR, &names);
-    if (n < 0)
+    if (n < 0) {
         store->links_problem = io_format("%s: %s", AUDIT_HASH_DIR, strerror(-n));
+        return;
+    }
     for (int i = 0; i < n; i++) {
         add_link(store, fd, names[i]->d_name);
         free(names[i]);

@@ -33,7 +33,7 @@ static int setup(void **state)
     if (geteuid() != 0)
         fail_msg("these tests mount overlays and need root");
     assert_int_equal(unshare(CLONE_NEWNS), 0);
-    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    assert_int_equal(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
     world->dir = dir_make();
     assert_int_equal(mount("none", world->dir, "tmpfs", 0, NULL), 0);
     sh_in(world->dir,
