@@ -63,7 +63,8 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
 
 /*
  * Arms rules for the machine from here on, instead of those of its boot: calls count from
- * 1 again, and the main command is started anew, so that `since=start` means now.
+ * 1 again, the record is read again (its read_only paths hold from now), and the main
+ * command is started anew, so that `since=start` means now.
  */
 int client_arm(const char *state_path, const char *name, const char *faults, struct err *err);
 

@@ -51,9 +51,14 @@ bool vmm_kill_main(struct vmm *vmm)
 
 int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
 {
+    struct record record = {0};
     int ret = faults_parse(&vmm->armed, rules, err);
+    if (ret == 0)
+        ret = state_read(vmm->state_path, vmm->record.name, &record, err);
     if (ret < 0)
         return ret;
+    record_release(&vmm->record);
+    vmm->record = record;
     if (vmm_kill_main(vmm)) {
         while (waitpid(vmm->guest.main_pid, NULL, __WALL) < 0 && errno == EINTR)
             ;

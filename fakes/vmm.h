@@ -41,7 +41,8 @@ int vmm_main(int argc, char **argv);
 bool vmm_kill_main(struct vmm *vmm);
 /* The VM dies here and now; does not return. */
 void vmm_die(struct vmm *vmm) __attribute__((noreturn));
-/* Arms rules for the machine's run from here, with counts from 1 and a fresh main command. */
+/* Arms rules for the machine's run from here, with counts from 1, its record read anew and a
+ * fresh main command. */
 int vmm_arm(struct vmm *vmm, const char *rules, struct err *err);
 
 #endif

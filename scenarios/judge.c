@@ -1,0 +1,365 @@
+#include "judge.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const verdict_names[VERDICT_COUNT] = {
+    "PASS", "FAIL",        "XFAIL", "XPASS",      "TIMEOUT", "CRASH",
+    "LEAK", "UNSUPPORTED", "SKIP",  "UNRESOLVED", "ERROR"};
+
+const char *verdict_name(enum verdict verdict)
+{
+    return verdict_names[verdict];
+}
+
+enum verdict verdict_parse(const char *name)
+{
+    for (int i = 0; i < VERDICT_COUNT; i++)
+        if (strcmp(verdict_names[i], name) == 0)
+            return (enum verdict)i;
+    return VERDICT_ERROR;
+}
+
+/* The bench: the checks so far, and where they stand. */
+struct bench {
+    const struct scenario *scenario;
+    json_t *checks;
+    const char *prefix; /* "run 2: " in scenarios of several runs */
+    bool failed;
+};
+
+/* Foreign bytes may be anything; JSON takes UTF-8 alone. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    CLEANUP(buf_release) struct buf plain = BUF_INIT;
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x80)
+            buf_append(&plain, text, 1);
+        else
+            buf_printf(&plain, "\\x%02x", (unsigned char)*text);
+    return json_string(buf_str(&plain));
+}
+
+static void add_check(struct bench *bench, const char *id, const char *result, bool decides,
+                      const char *expected, const char *found)
+{
+    CLEANUP(io_free) char *full = io_format("%s%s", bench->prefix, found);
+    json_t *check = json_object();
+    json_object_set_new(check, "id", json_string(id));
+    json_object_set_new(check, "result", json_string(result));
+    json_object_set_new(check, "decides", json_boolean(decides));
+    json_object_set_new(check, "expected", text_json(expected));
+    json_object_set_new(check, "found", text_json(full));
+    json_array_append_new(bench->checks, check);
+    if (decides && strcmp(result, "fail") == 0)
+        bench->failed = true;
+}
+
+static void check(struct bench *bench, const char *id, bool pass, const char *expected,
+                  const char *found)
+{
+    add_check(bench, id, pass ? "pass" : "fail", true, expected, found);
+}
+
+/* --- the claim ------------------------------------------------------------------ */
+
+static bool claims_success(const struct evidence_run *run)
+{
+    return run->sandbox.proc.how == PROC_EXITED && run->sandbox.proc.code == 0;
+}
+
+static char *describe_end(const struct proc_result *proc)
+{
+    if (proc->how == PROC_TIMEOUT)
+        return io_format("still running after %lld ms", (long long)proc->ms);
+    if (proc->how == PROC_SIGNALED)
+        return io_format("killed by signal %d (%s)", proc->code, strsignal(proc->code));
+    return io_format("exit status %d", proc->code);
+}
+
+static void check_claim(struct bench *bench, const struct evidence_run *run)
+{
+    const struct expect *expect = &bench->scenario->expect;
+    CLEANUP(io_free) char *end = describe_end(&run->sandbox.proc);
+    static const char *const words[] = {"success (exit status 0)", "failure (exit status not 0)",
+                                        "success or failure"};
+    bool exited = run->sandbox.proc.how == PROC_EXITED;
+    bool pass = exited && (expect->claim == CLAIM_EITHER ||
+                           claims_success(run) == (expect->claim == CLAIM_SUCCESS));
+    check(bench, "claim", pass, words[expect->claim], end);
+    if (expect->exit < 0)
+        return;
+    CLEANUP(io_free) char *wanted = io_format("exit status %d", expect->exit);
+    check(bench, "exit", exited && run->sandbox.proc.code == expect->exit, wanted, end);
+}
+
+/* --- the calls ------------------------------------------------------------------- */
+
+/* The k-th call (from 0) of a verb, or NULL. */
+static json_t *find_call(const struct evidence_run *run, const char *verb, size_t k)
+{
+    size_t index;
+    json_t *call;
+    json_array_foreach(run->calls, index, call)
+    {
+        const char *found = json_string_value(json_object_get(call, "verb"));
+        if (found && strcmp(found, verb) == 0 && k-- == 0)
+            return call;
+    }
+    return NULL;
+}
+
+static size_t count_calls(const struct evidence_run *run, const char *verb)
+{
+    size_t n = 0;
+    while (find_call(run, verb, n))
+        n++;
+    return n;
+}
+
+static void check_range(struct bench *bench, const char *id, int64_t found,
+                        const struct range *range, const char *unit)
+{
+    CLEANUP(io_free) char *wanted =
+        range->min == range->max ? io_format("%lld%s", (long long)range->min, unit)
+        : range->max >= INT32_MAX
+            ? io_format("at least %lld%s", (long long)range->min, unit)
+            : io_format("%lld to %lld%s", (long long)range->min, (long long)range->max, unit);
+    CLEANUP(io_free) char *text = io_format("%lld%s", (long long)found, unit);
+    check(bench, id, found >= range->min && found <= range->max, wanted, text);
+}
+
+static int64_t call_number(json_t *call, const char *key)
+{
+    return json_integer_value(json_object_get(call, key));
+}
+
+/* As expect.exec_status writes it: the status, or minus the signal. */
+static int call_status(json_t *call)
+{
+    json_t *signum = json_object_get(call, "signal");
+    if (json_is_integer(signum) && json_integer_value(signum) > 0)
+        return (int)-json_integer_value(signum);
+    return (int)call_number(call, "status");
+}
+
+static void check_settle(struct bench *bench, const struct evidence_run *run)
+{
+    json_t *first = find_call(run, "exec", 0), *second = find_call(run, "exec", 1);
+    if (!second) {
+        add_check(bench, "settle", "not-run", true, "two execs", "there was no second exec");
+        return;
+    }
+    int64_t gap_ns = call_number(second, "start_ns") - call_number(first, "end_ns");
+    check_range(bench, "settle", gap_ns / 1000000, &bench->scenario->expect.settle_ms, " ms");
+}
+
+static void check_exec_status(struct bench *bench, const struct evidence_run *run)
+{
+    const struct expect *expect = &bench->scenario->expect;
+    CLEANUP(buf_release) struct buf wanted = BUF_INIT;
+    CLEANUP(buf_release) struct buf found = BUF_INIT;
+    for (size_t i = 0; i < expect->exec_status_count; i++)
+        buf_printf(&wanted, "%s%d", i ? ", " : "", expect->exec_status[i]);
+    json_t *call;
+    for (size_t i = 0; (call = find_call(run, "exec", i)); i++)
+        buf_printf(&found, "%s%d", i ? ", " : "", call_status(call));
+    check(bench, "exec-status", strcmp(buf_str(&wanted), buf_str(&found)) == 0, buf_str(&wanted),
+          found.len ? found.data : "no exec");
+}
+
+static void check_calls(struct bench *bench, const struct evidence_run *run)
+{
+    const struct expect *expect = &bench->scenario->expect;
+    if (expect->judge_cp)
+        check_range(bench, "calls/cp", (int64_t)count_calls(run, "cp"), &expect->cp, "");
+    if (expect->judge_exec)
+        check_range(bench, "calls/exec", (int64_t)count_calls(run, "exec"), &expect->exec, "");
+    if (expect->judge_settle)
+        check_settle(bench, run);
+    if (expect->exec_status_count > 0)
+        check_exec_status(bench, run);
+}
+
+/* --- what it says ---------------------------------------------------------------- */
+
+static size_t count_text(const struct buf *text, const char *word)
+{
+    size_t n = 0, len = strlen(word);
+    const char *at = buf_str(text), *end = at + text->len;
+    while (len > 0 && (at = memmem(at, (size_t)(end - at), word, len))) {
+        n++;
+        at += len;
+    }
+    return n;
+}
+
+static void check_label(struct bench *bench, const struct buf *said)
+{
+    enum label label = bench->scenario->expect.label;
+    const char *right = label == LABEL_EGRESS ? "egress" : "pipelock";
+    const char *wrong = label == LABEL_EGRESS ? "pipelock" : "egress";
+    bool has_right = count_text(said, right) > 0, has_wrong = count_text(said, wrong) > 0;
+    CLEANUP(io_free) char *found = io_format("%s%s%s", has_right ? right : "",
+                                             has_right && has_wrong ? " and " : "",
+                                             has_wrong ? wrong : "");
+    check(bench, "log/label", has_right && !has_wrong, right, *found ? found : "neither label");
+}
+
+static void check_fingerprint(struct bench *bench, const struct evidence_run *run,
+                              const struct buf *said)
+{
+    const char *print = buf_str(&run->fingerprint);
+    size_t n = count_text(said, print);
+    bool once = bench->scenario->expect.fingerprint == FINGERPRINT_ONCE;
+    CLEANUP(io_free) char *wanted = io_format("%s %s", print, once ? "once" : "not at all");
+    CLEANUP(io_free) char *found = io_format("%zu times", n);
+    check(bench, "log/fingerprint", n == (once ? 1 : 0), wanted, found);
+}
+
+/*
+ * Each line of a stream must come again, but quoting may have changed what is between
+ * the words: so every run of plain bytes of a line is looked for by itself.
+ */
+static bool has_lines_of(const struct buf *said, const char *stream)
+{
+    CLEANUP(io_free) char *copy = io_format("%s", stream);
+    char *rest = copy;
+    for (char *part = strsep(&rest, "\n\r\t\"'\\`"); part; part = strsep(&rest, "\n\r\t\"'\\`")) {
+        while (isspace((unsigned char)*part))
+            part++;
+        size_t len = strlen(part);
+        while (len > 0 && isspace((unsigned char)part[len - 1]))
+            part[--len] = '\0';
+        if (len > 0 && count_text(said, part) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void check_fatal(struct bench *bench, const struct evidence_run *run)
+{
+    const char *verb = bench->scenario->expect.fatal == FATAL_CP ? "cp" : "exec";
+    size_t n = count_calls(run, verb);
+    CLEANUP(buf_release) struct buf said = BUF_INIT;
+    capture_text(&run->sandbox.proc.err, &said);
+    if (n == 0) {
+        check(bench, "log/fatal", false, "a failed driver call", "no such call was made");
+        return;
+    }
+    json_t *call = find_call(run, verb, n - 1);
+    int status = call_status(call);
+    CLEANUP(io_free) char *number = io_format("%d", status < 0 ? -status : status);
+    const char *out = json_string_value(json_object_get(json_object_get(call, "stdout"), "head"));
+    const char *errs = json_string_value(json_object_get(json_object_get(call, "stderr"), "head"));
+    const char *missing = count_text(&said, verb) == 0                ? "the step"
+                          : count_text(&said, number) == 0            ? "the status or signal"
+                          : !has_lines_of(&said, out ? out : "")      ? "the captured stdout"
+                          : !has_lines_of(&said, errs ? errs : "")    ? "the captured stderr"
+                                                                      : NULL;
+    CLEANUP(io_free) char *wanted =
+        io_format("stderr names %s, %s, and what the call printed on both streams", verb, number);
+    CLEANUP(io_free) char *found = missing ? io_format("%s is missing: %.300s", missing,
+                                                       buf_str(&said))
+                                           : io_format("all of it");
+    check(bench, "log/fatal", missing == NULL, wanted, found);
+}
+
+static void check_log(struct bench *bench, const struct evidence_run *run)
+{
+    const struct expect *expect = &bench->scenario->expect;
+    CLEANUP(buf_release) struct buf said = BUF_INIT;
+    capture_text(&run->sandbox.proc.out, &said);
+    capture_text(&run->sandbox.proc.err, &said);
+    if (expect->label != LABEL_ANY)
+        check_label(bench, &said);
+    if (expect->fingerprint != FINGERPRINT_ANY)
+        check_fingerprint(bench, run, &said);
+    if (expect->fatal != FATAL_ANY)
+        check_fatal(bench, run);
+    for (const char *const *text = expect->contains; text && *text; text++)
+        check(bench, "log/contains", count_text(&said, *text) > 0, *text,
+              said.len > 0 ? said.data : "nothing was said");
+}
+
+/* --- the store, the faults, the processes ------------------------------------------ */
+
+static void check_store(struct bench *bench, const struct evidence *evidence)
+{
+    const struct expect *expect = &bench->scenario->expect;
+    const enum judge levels[] = {expect->must, expect->should, expect->exact};
+    for (size_t i = 0; i < evidence->n_audits; i++)
+        for (size_t k = 0; k < AUDIT_N_CHECKS; k++) {
+            const struct audit_result *result = &evidence->audits[i].results[k];
+            CLEANUP(io_free) char *id = io_format("store/%s", result->def->id);
+            add_check(bench, id, audit_outcome_name(result->outcome),
+                      levels[result->def->level] == JUDGE_PASS, result->def->expected,
+                      result->found ? result->found : "");
+        }
+}
+
+/* Returns whether every rule that must have fired has. */
+static bool check_fired(struct bench *bench, const struct evidence_run *run)
+{
+    bool all = true;
+    size_t index;
+    json_t *rule;
+    json_array_foreach(run->rules, index, rule)
+    {
+        int64_t fired = json_integer_value(json_object_get(rule, "fired"));
+        CLEANUP(io_free) char *found = io_format("%lld times", (long long)fired);
+        all &= fired > 0;
+        add_check(bench, "fired", fired > 0 ? "pass" : "fail", false,
+                  json_string_value(json_object_get(rule, "rule")), found);
+    }
+    return all || bench->scenario->expect.fired == FIRED_ANY;
+}
+
+static void check_leaks(struct bench *bench, const struct evidence_run *run)
+{
+    const struct buf *leaks = &run->sandbox.leaks;
+    add_check(bench, "processes", leaks->len ? "fail" : "pass", false, "none outlives the backend",
+              leaks->len ? leaks->data : "none");
+}
+
+enum verdict judge(const struct scenario *scenario, const struct evidence *evidence,
+                   json_t **ret_checks)
+{
+    struct bench bench = {.scenario = scenario, .checks = json_array()};
+    bool fired = true, timeout = false, crash = false, unsupported = false, broken = false,
+         leak = false;
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        const struct evidence_run *run = &evidence->runs[i];
+        const struct proc_result *proc = &run->sandbox.proc;
+        CLEANUP(io_free) char *prefix =
+            evidence->n_runs > 1 ? io_format("run %zu: ", i + 1) : io_format("%s", "");
+        bench.prefix = prefix;
+        check_claim(&bench, run);
+        check_calls(&bench, run);
+        check_log(&bench, run);
+        check_leaks(&bench, run);
+        fired &= check_fired(&bench, run);
+        timeout |= proc->how == PROC_TIMEOUT;
+        crash |= proc->how == PROC_SIGNALED;
+        unsupported |= proc->how == PROC_EXITED && proc->code == 77;
+        broken |= proc->how == PROC_EXITED && proc->code == 99;
+        leak |= run->sandbox.leaks.len > 0;
+    }
+    bench.prefix = "";
+    check_store(&bench, evidence);
+    *ret_checks = bench.checks;
+    return broken         ? VERDICT_ERROR
+           : timeout      ? VERDICT_TIMEOUT
+           : crash        ? VERDICT_CRASH
+           : unsupported  ? VERDICT_UNSUPPORTED
+           : bench.failed ? VERDICT_FAIL
+           : leak         ? VERDICT_LEAK
+           : !fired       ? VERDICT_UNRESOLVED
+                          : VERDICT_PASS;
+}
