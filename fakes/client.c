@@ -335,6 +335,24 @@ static void raw_terminal(struct termios *ret_saved, bool *ret_raw)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+/* The VM died under the call. What was streamed stays, and the real client has other words
+ * there: smolvm 0.8.0, src/cli/machine.rs. */
+static void lose_vm(struct session *session)
+{
+    struct reply *reply = session->reply;
+    if (!reply->written) {
+        reply_apply(reply_find("lost"), "", reply);
+        return;
+    }
+    const char *text =
+        session->request->interactive || session->request->tty
+            ? "Error: agent operation failed: run interactive: connection to VM lost\n"
+            : "error: io operation failed: connection closed\n";
+    reply->status = 1;
+    buf_add(&reply->err, text);
+    io_write_all(STDERR_FILENO, text, strlen(text));
+}
+
 static int converse(struct session *session)
 {
     struct termios saved;
@@ -352,8 +370,8 @@ static int converse(struct session *session)
         ret = step(session);
     if (raw)
         tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-    if (!session->done) { /* the VM died under the call */
-        reply_apply(reply_find("lost"), "", session->reply);
+    if (!session->done) {
+        lose_vm(session);
         ret = 0;
     }
     return ret;
