@@ -1,0 +1,55 @@
+/*
+ * backend.h: a program under test, as scenarios/backends/NAME.yaml describes it.
+ *
+ * Placeholders in its command lines, replaced by the runner:
+ *   {machine}  the machine's name          {cert}   file of the CA that the plan picks
+ *   {plan}     file of the plan            {label}  egress or pipelock, as the plan picks
+ *   {ca_path}  where the CA belongs in the guest
+ *   {bundle}   the guest's bundle
+ *   {bin}      the folder of killpoint's own program
+ *   {dir}      the folder of the backend file
+ *
+ * Capabilities are what scenarios may need. Two are not declared but follow from the
+ * file: driver-signals (driver_signals: seen) and plan (every command uses {plan}). A
+ * scenario that needs what a backend has not is UNSUPPORTED.
+ */
+#ifndef KILLPOINT_BACKEND_H
+#define KILLPOINT_BACKEND_H
+
+#include "expectation.h"
+
+struct backend {
+    struct pool pool;
+    const char *path; /* of the file */
+    const char *name;
+    const char *title;
+    /* By enum driver; NULL: not for this driver. argv with placeholders. */
+    const char *const *command[2];
+    const char *const *env;          /* K=V */
+    const char *const *capabilities; /* the derived ones too */
+    struct expectations expectations;
+};
+#define BACKEND_INIT                                                                               \
+    {                                                                                              \
+        .pool = POOL_INIT                                                                          \
+    }
+void backend_release(struct backend *backend);
+
+/* Loads a file and the expectation list it names. 0, or -EINVAL with diagnostics added. */
+int backend_load(const char *path, struct backend *ret_backend, struct diags *diags);
+
+/* The first of a scenario's needs that the backend has not, or NULL. */
+const char *backend_lacks(const struct backend *backend, const struct scenario *scenario);
+
+struct placeholder {
+    const char *name; /* without braces */
+    const char *value;
+};
+/*
+ * A command line with its placeholders replaced; values ends with a NULL name and holds
+ * all that the file uses (names without value stay as they are). Lives in pool.
+ */
+const char *const *backend_argv(const struct backend *backend, enum driver driver,
+                                const struct placeholder *values, struct pool *pool);
+
+#endif
