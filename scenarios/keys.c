@@ -43,7 +43,7 @@ static const char *const signals_values[] = {"unseen", "seen", NULL};
 static const char *const capability_values[] = {"driver-signals", "plan", "upstream-policy",
                                                 "hardened-policy", NULL};
 static const char *const declared_values[] = {"upstream-policy", "hardened-policy", NULL};
-static const char *const fixture_values[] = {"ca",  "rotated", "pipelock", "second", "empty",
+static const char *const fixture_values[] = {"ca",  "rotated", "pipelock", "empty",
                                              "none", "two",    "der",      "leaf",   "expired",
                                              "future", "unreadable", NULL};
 static const char *const suite_values[] = {"bullseye", "bookworm", "trixie", NULL};
@@ -59,7 +59,7 @@ static const struct schema_key plan_keys[] = {
     {.name = "egress", .kind = SCHEMA_ENUM, .values = fixture_values, .def = "ca",
      .doc = "The fixture that the plan names as the egress CA.", .example = "egress: rotated\n"},
     {.name = "pipelock", .kind = SCHEMA_ENUM, .values = fixture_values, .def = "pipelock",
-     .doc = "The fixture that the plan names as the pipelock CA.", .example = "pipelock: second\n"},
+     .doc = "The fixture that the plan names as the pipelock CA.", .example = "pipelock: rotated\n"},
     END};
 static const struct schema_key plan_item = {
     .name = "plan", .kind = SCHEMA_MAP, .flags = SCHEMA_EMPTY_OK, .keys = plan_keys};
@@ -237,7 +237,7 @@ static const struct schema_key scenario_keys[] = {
     {.name = "machines", .kind = SCHEMA_ENUM, .values = machines_values, .def = "one",
      .doc = "With several plans: one plays them one after the other on one machine; each gives "
             "every plan a machine of its own and plays all at once.",
-     .example = "plan: [{}, {egress: second}]\nmachines: each\n"},
+     .example = "plan: [{}, {egress: rotated}]\nmachines: each\n"},
     {.name = "guest", .kind = SCHEMA_LIST, .flags = SCHEMA_VARS, .item = &step_item,
      .def_text = "no steps",
      .doc = "What is done to the guest before the backend starts, in order. Each step is exactly "

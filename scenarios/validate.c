@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../fault/rule.h"
+#include "../fault/rule_parse.h"
 
 struct walk {
     const char *path;
