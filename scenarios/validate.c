@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../fakes/reply.h"
 #include "../fault/rule_parse.h"
 
 struct walk {
@@ -43,7 +44,7 @@ static void check_rule(const struct walk *walk, const struct view *view, const c
     struct err err;
     size_t byte = 1;
     const struct node *node = view->node;
-    if (!rule_parse(text, NULL, &rule, &byte, &err)) {
+    if (!rule_parse(text, reply_names, &rule, &byte, &err)) {
         rule_release(&rule);
         return;
     }
