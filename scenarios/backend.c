@@ -56,8 +56,7 @@ static void read_name(const struct loading *loading, struct view view)
     const char *file = pool_format(&loading->backend->pool, "%s.yaml", name);
     base = base ? base + 1 : loading->path;
     if (strcmp(base, file) != 0)
-        SAY(loading, view.node, "name: '%s' must have a file named %s, this is %s", name, file,
-            base);
+        SAY(loading, view.node, "name: the file must be named %s, this is %s", file, base);
     loading->backend->name = name;
 }
 
@@ -168,13 +167,9 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
 {
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
     const struct loading loading = {path, &backend, diags};
-    struct view root = {.key = &keys_backend};
-    struct node *tree;
+    struct view root;
     size_t before = diags->count;
-    if (yaml_parse_file(path, &backend.pool, diags, &tree) < 0)
-        return -EINVAL;
-    root.node = tree;
-    if (validate_tree(path, &root, diags) < 0)
+    if (validate_file(path, &keys_backend, &backend.pool, diags, &root) < 0)
         return -EINVAL;
     backend.path = pool_copy(&backend.pool, path);
     backend.dir = folder_of(path, &backend.pool);

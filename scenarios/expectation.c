@@ -59,13 +59,9 @@ static void read_entry(struct view view, struct pool *pool, struct expectation *
 int expectations_load(const char *path, struct pool *pool, struct expectations *ret_list,
                       struct diags *diags)
 {
-    struct view root = {.key = &keys_expectations};
-    struct node *tree;
+    struct view root;
     size_t before = diags->count;
-    if (yaml_parse_file(path, pool, diags, &tree) < 0)
-        return -EINVAL;
-    root.node = tree;
-    if (validate_tree(path, &root, diags) < 0)
+    if (validate_file(path, &keys_expectations, pool, diags, &root) < 0)
         return -EINVAL;
     struct view items = schema_get(root, "expectations");
     struct expectations list = {.path = pool_copy(pool, path), .count = schema_count(items)};

@@ -281,3 +281,17 @@ int validate_tree(const char *path, const struct view *root, struct diags *diags
     check(&(struct walk){path, diags}, root);
     return diags->count == before ? 0 : -EINVAL;
 }
+
+int validate_file(const char *path, const struct schema_key *key, struct pool *pool,
+                  struct diags *diags, struct view *ret_root)
+{
+    struct node *tree = NULL;
+    int parsed = yaml_parse_file(path, pool, diags, &tree);
+    if (!tree)
+        return -EINVAL;
+    struct view root = {.node = tree, .key = key};
+    if (validate_tree(path, &root, diags) < 0 || parsed < 0)
+        return -EINVAL;
+    *ret_root = root;
+    return 0;
+}
