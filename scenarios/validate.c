@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../fakes/reply.h"
 #include "../fault/rule_parse.h"
 
 struct walk {
@@ -43,7 +44,7 @@ static void check_rule(const struct walk *walk, const struct view *view, const c
     struct err err;
     size_t byte = 1;
     const struct node *node = view->node;
-    if (!rule_parse(text, NULL, &rule, &byte, &err)) {
+    if (!rule_parse(text, reply_names, &rule, &byte, &err)) {
         rule_release(&rule);
         return;
     }
@@ -279,4 +280,18 @@ int validate_tree(const char *path, const struct view *root, struct diags *diags
     size_t before = diags->count;
     check(&(struct walk){path, diags}, root);
     return diags->count == before ? 0 : -EINVAL;
+}
+
+int validate_file(const char *path, const struct schema_key *key, struct pool *pool,
+                  struct diags *diags, struct view *ret_root)
+{
+    struct node *tree = NULL;
+    int parsed = yaml_parse_file(path, pool, diags, &tree);
+    if (!tree)
+        return -EINVAL;
+    struct view root = {.node = tree, .key = key};
+    if (validate_tree(path, &root, diags) < 0 || parsed < 0)
+        return -EINVAL;
+    *ret_root = root;
+    return 0;
 }

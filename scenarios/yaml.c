@@ -233,10 +233,8 @@ int yaml_parse(const char *path, const char *text, size_t len, struct pool *pool
     struct node *root = convert(&load, &document, 1);
     yaml_document_delete(&document);
     yaml_parser_delete(&parser);
-    if (diags->count != before)
-        return -EINVAL;
     *ret_root = root;
-    return 0;
+    return diags->count == before ? 0 : -EINVAL;
 }
 
 int yaml_parse_file(const char *path, struct pool *pool, struct diags *diags,

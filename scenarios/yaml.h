@@ -42,7 +42,8 @@ const char *yaml_type_words(enum node_type type);
 
 /*
  * Parses one document. Nodes live in pool. Returns 0, or -EINVAL with at least one
- * diagnostic added; *ret_root is then untouched.
+ * diagnostic added. Where only keys were wrong (duplicate, no scalar, merge), *ret_root is
+ * then the tree without them, so that its other mistakes can be told; else it is untouched.
  */
 int yaml_parse(const char *path, const char *text, size_t len, struct pool *pool,
                struct diags *diags, struct node **ret_root);
