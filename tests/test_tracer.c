@@ -340,9 +340,16 @@ static void start(struct bench *bench, const char *const *argv, const char *out)
     bench->alive_fd = alive[0];
 }
 
+/* Under Valgrind /proc/self/exe can be read, but not be executed. */
+static char *this_program(void)
+{
+    return realpath("/proc/self/exe", NULL);
+}
+
 static void start_member(struct bench *bench, const char *name)
 {
-    start(bench, (const char *const[]){"/proc/self/exe", name, NULL}, NULL);
+    CLEANUP(io_free) char *program = this_program();
+    start(bench, (const char *const[]){program, name, NULL}, NULL);
 }
 
 static void start_script(struct bench *bench, const char *script)
@@ -612,7 +619,8 @@ static int tracing_main(void)
     struct bench bench = {.root_status = -1};
     struct err err;
     int fds[2];
-    struct proc_spec spec = {.argv = (const char *const[]){"/proc/self/exe", "everything", NULL},
+    CLEANUP(io_free) char *program = this_program();
+    struct proc_spec spec = {.argv = (const char *const[]){program, "everything", NULL},
                              .stdout_fd = ALIVE_FD,
                              .stderr_fd = MARK_FD,
                              .new_session = true};
@@ -634,7 +642,8 @@ static void tree_ends_with_its_tracer(void **state)
         struct err err = {""};
         int alive[2];
         assert_int_equal(pipe2(alive, O_CLOEXEC | O_NONBLOCK), 0);
-        struct proc_spec spec = {.argv = (const char *const[]){"/proc/self/exe", "tracing", NULL},
+        CLEANUP(io_free) char *program = this_program();
+        struct proc_spec spec = {.argv = (const char *const[]){program, "tracing", NULL},
                                  .cwd = folder,
                                  .stdin_fd = -1,
                                  .stdout_fd = alive[1],
