@@ -84,4 +84,18 @@ bool call_child_ended(struct call *call, pid_t pid, int status);
 
 void call_free(struct call *call);
 
+/* --- for call_client.c and call_output.c ------------------------------------- */
+
+#define QUEUE_LIMIT_BYTES (1u << 20) /* of stdin, before the client has to wait */
+
+/* A whole request is there: the rules at `begin`, then the command. May free the call. */
+void call_begin(struct call *call);
+/* Replies with what is known; for an error of our own with its text. May free the call. */
+void call_finish(struct call *call);
+void call_fail(struct call *call, const struct err *err);
+/* Finishes when the process has ended and its streams are at their ends. May free it. */
+void call_check_drained(struct call *call);
+/* Neither process nor client is left. */
+bool call_is_over(const struct call *call);
+
 #endif

@@ -335,22 +335,17 @@ static void raw_terminal(struct termios *ret_saved, bool *ret_raw)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
-/* The VM died under the call. What was streamed stays, and the real client has other words
- * there: smolvm 0.8.0, src/cli/machine.rs. */
+/* The VM died under the call: what was shown already stays, and only the words are new. */
 static void lose_vm(struct session *session)
 {
+    const struct request *request = session->request;
+    enum reply_mode mode = request->interactive || request->tty ? REPLY_INTERACTIVE
+                           : request->stream                    ? REPLY_STREAM
+                                                                : REPLY_BUFFERED;
     struct reply *reply = session->reply;
-    if (!reply->written) {
-        reply_apply(reply_find("lost"), "", reply);
-        return;
-    }
-    const char *text =
-        session->request->interactive || session->request->tty
-            ? "Error: agent operation failed: run interactive: connection to VM lost\n"
-            : "error: io operation failed: connection closed\n";
-    reply->status = 1;
-    buf_add(&reply->err, text);
-    io_write_all(STDERR_FILENO, text, strlen(text));
+    reply_apply(reply_find("lost"), "", mode, reply);
+    if (reply->written)
+        io_write_all(STDERR_FILENO, buf_str(&reply->err), reply->err.len);
 }
 
 static int converse(struct session *session)

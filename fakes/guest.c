@@ -29,12 +29,16 @@ void guest_release(struct guest *guest)
 {
     io_close(&guest->own_pid_ns_fd);
     guest_main_ended(guest);
+    io_close(&guest->last_pid_ns_fd);
 }
 
 void guest_main_ended(struct guest *guest)
 {
     guest->main_pid = 0;
-    io_close(&guest->main_pid_ns_fd);
+    if (guest->main_pid_ns_fd >= 0) {
+        io_close(&guest->last_pid_ns_fd);
+        guest->last_pid_ns_fd = steal_fd(&guest->main_pid_ns_fd);
+    }
     io_close(&guest->main_mnt_ns_fd);
 }
 

@@ -24,10 +24,11 @@ struct guest {
     int own_pid_ns_fd;           /* /proc/self/ns/pid */
     pid_t main_pid;              /* 0: no main command lives */
     int main_pid_ns_fd, main_mnt_ns_fd;
+    int last_pid_ns_fd; /* held, so that the next container's namespace has another number */
 };
 #define GUEST_INIT                                                                                 \
     {                                                                                              \
-        NULL, -1, 0, -1, -1                                                                        \
+        NULL, -1, 0, -1, -1, -1                                                                    \
     }
 
 int guest_init(struct guest *guest, const struct record *record, struct err *err);

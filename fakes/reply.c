@@ -10,21 +10,25 @@
 /* One row is one X: the names are wanted as an array of their own, too. */
 #define REPLY_ROWS(X)                                                                              \
     X("lost", 1, false, "Error: io operation failed: connection closed\n",                         \
-      "client.rs:1620; E9, E11, C3")                                                               \
+      "error: io operation failed: connection closed\n",                                           \
+      AGENT_FAILED "run interactive: connection to VM lost\n", "client.rs:1620; E9, E11, C3")      \
     X("reset", 1, false, "Error: io operation failed: Connection reset by peer (os error 104)\n",  \
+      "error: io operation failed: Connection reset by peer (os error 104)\n", NULL,               \
       "client.rs:1620; E10")                                                                       \
     X("late", 1, false,                                                                            \
-      "Error: io operation failed: Resource temporarily unavailable (os error 11)\n",              \
+      "Error: io operation failed: Resource temporarily unavailable (os error 11)\n", NULL, NULL,  \
       "reply past the client's read timeout")                                                      \
-    X("not-running", 1, false, NOT_RUNNING, "stopped machine; C1")                                 \
-    X("unreachable", 1, false, NOT_RUNNING, "unresponsive agent; E12")                             \
-    X("container-gone", 1, false, "the container `%s` is not running\n", "crun 1.8.1; E6")         \
-    X("client-disconnected", 137, true, "\nclient disconnected", "storage.rs:2484; E7")
+    X("not-running", 1, false, NOT_RUNNING, NULL, NULL, "stopped machine; C1")                     \
+    X("unreachable", 1, false, NOT_RUNNING, NULL, NULL, "unresponsive agent; E12")                 \
+    X("container-gone", 1, false, "the container `%s` is not running\n", NULL, NULL,               \
+      "crun 1.8.1; E6")                                                                            \
+    X("client-disconnected", 137, true, "\nclient disconnected", NULL, NULL, "storage.rs:2484; E7")
 
-#define AS_ROW(name, status, keeps, text, source) {name, status, keeps, text, source},
-#define AS_NAME(name, status, keeps, text, source) name,
+#define AS_ROW(name, status, keeps, text, stream, interactive, source)                             \
+    {name, status, keeps, text, stream, interactive, source},
+#define AS_NAME(name, ...) name,
 
-const struct reply_row reply_rows[] = {REPLY_ROWS(AS_ROW){NULL, 0, false, NULL, NULL}};
+const struct reply_row reply_rows[] = {REPLY_ROWS(AS_ROW){NULL, 0, false, NULL, NULL, NULL, NULL}};
 const char *const reply_names[] = {REPLY_ROWS(AS_NAME) NULL};
 
 const struct reply_row *reply_find(const char *name)
@@ -42,14 +46,18 @@ void reply_release(struct reply *reply)
     buf_release(&reply->rules_json);
 }
 
-void reply_apply(const struct reply_row *row, const char *machine, struct reply *reply)
+void reply_apply(const struct reply_row *row, const char *machine, enum reply_mode mode,
+                 struct reply *reply)
 {
+    const char *text = mode == REPLY_STREAM        ? row->stream
+                       : mode == REPLY_INTERACTIVE ? row->interactive
+                                                   : NULL;
     if (!row->keeps_output) {
         buf_clear(&reply->out);
         buf_clear(&reply->err);
     }
     reply->status = row->status;
-    for (const char *at = row->text; *at; at++) {
+    for (const char *at = text ? text : row->text; *at; at++) {
         if (at[0] == '%' && at[1] == 's') {
             buf_add(&reply->err, machine);
             at++;

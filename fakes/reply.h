@@ -12,8 +12,10 @@
 struct reply_row {
     const char *name;
     int status;
-    bool keeps_output; /* what the command wrote so far is shown */
-    const char *text;  /* stderr, behind the output; %s: the machine's name */
+    bool keeps_output;       /* what the command wrote so far is shown */
+    const char *text;        /* stderr, behind the output; %s: the machine's name */
+    const char *stream;      /* with --stream; NULL: the same */
+    const char *interactive; /* with -i or -t; NULL: the same */
     const char *source;
 };
 
@@ -25,7 +27,10 @@ extern const char *const reply_names[];
 /* NULL: no such row. */
 const struct reply_row *reply_find(const char *name);
 
-/* Fills status and err (and drops out, unless the row keeps it). */
-void reply_apply(const struct reply_row *row, const char *machine, struct reply *reply);
+enum reply_mode { REPLY_BUFFERED, REPLY_STREAM, REPLY_INTERACTIVE };
+
+/* Fills status and adds to err; drops out and err first, unless the row keeps them. */
+void reply_apply(const struct reply_row *row, const char *machine, enum reply_mode mode,
+                 struct reply *reply);
 
 #endif

@@ -1,13 +1,11 @@
 #include "audit_cmd.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "audit.h"
+#include "cmdline.h"
 
 #define NAME "killpoint audit"
 #define MAX_PEM_BYTES ((size_t)1 << 20)
@@ -34,24 +32,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL; /* getopt's own line is enough */
-        return 0;
     case OPT_ROOT: options->root = arg; return 0;
     case OPT_CA: options->ca = arg; return 0;
     case OPT_CA_KEY: options->ca_key = arg; return 0;
     case OPT_CA_PATH: options->ca_path = arg; return 0;
     case OPT_BUNDLE: options->bundle = arg; return 0;
     case OPT_JSON: options->json = true; return 0;
-    case ARGP_KEY_ARG: fprintf(stderr, NAME ": unexpected argument '%s'\n", arg); return EINVAL;
+    case ARGP_KEY_ARG: return cmdline_fail(NAME, EINVAL, "unexpected argument '%s'", arg);
     default: return ARGP_ERR_UNKNOWN;
     }
-}
-
-static int usage(const char *text)
-{
-    fprintf(stderr, NAME ": %s\n", text);
-    return -EINVAL;
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -66,20 +55,16 @@ static int parse(int argc, char **argv, struct options *options)
                                      NULL,
                                      NULL,
                                      NULL};
-    char name[] = NAME; /* getopt and --help name the program by it */
-    char *kept = argv[0];
-    argv[0] = name;
-    error_t ret = argp_parse(&argp, argc, argv, 0, NULL, options);
-    argv[0] = kept;
-    if (ret != 0)
+    if (cmdline_parse(&argp, NAME, argc, argv, options) < 0)
         return -EINVAL;
     if (!options->root)
-        return usage("--root DIR is missing");
+        return cmdline_fail(NAME, -EINVAL, "--root DIR is missing");
     if (options->ca_key && !options->ca)
-        return usage("--ca-key needs --ca");
+        return cmdline_fail(NAME, -EINVAL, "--ca-key needs --ca");
     if ((options->ca_path && options->ca_path[0] != '/') ||
         (options->bundle && options->bundle[0] != '/'))
-        return usage("--ca-path and --bundle take absolute paths in the guest");
+        return cmdline_fail(NAME, -EINVAL,
+                            "--ca-path and --bundle take absolute paths in the guest");
     return 0;
 }
 
@@ -118,22 +103,16 @@ static int run_audit(const struct options *options, const struct buf *ca, const 
     CLEANUP(audit_report_release) struct audit_report report = {0};
     struct err err;
     int ret = audit_run(&request, &report, &err);
-    if (ret < 0) {
-        fprintf(stderr, NAME ": %s\n", err.msg);
-        return ret == -EIO || ret == -ETIMEDOUT ? 3 : 2;
-    }
+    if (ret < 0)
+        return cmdline_fail(NAME, ret == -EIO || ret == -ETIMEDOUT ? 3 : 2, "%s", err.msg);
     if (options->json)
         print_json(&report);
     else
         print_table(&report);
-    if (fflush(stdout) != 0) {
-        fprintf(stderr, NAME ": write stdout: %s\n", strerror(errno));
-        return 3;
-    }
+    bool failed = false;
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-        if (report.results[i].outcome == AUDIT_FAIL)
-            return 1;
-    return 0;
+        failed |= report.results[i].outcome == AUDIT_FAIL;
+    return cmdline_finish(NAME, failed);
 }
 
 int audit_cmd(int argc, char **argv)
@@ -145,9 +124,7 @@ int audit_cmd(int argc, char **argv)
     if (parse(argc, argv, &options) < 0)
         return 2;
     if ((options.ca && io_read_file(AT_FDCWD, options.ca, &ca, MAX_PEM_BYTES, &err) < 0) ||
-        (options.ca_key && io_read_file(AT_FDCWD, options.ca_key, &key, MAX_PEM_BYTES, &err) < 0)) {
-        fprintf(stderr, NAME ": %s\n", err.msg);
-        return 2;
-    }
+        (options.ca_key && io_read_file(AT_FDCWD, options.ca_key, &key, MAX_PEM_BYTES, &err) < 0))
+        return cmdline_fail(NAME, 2, "%s", err.msg);
     return run_audit(&options, &ca, &key);
 }

@@ -8,6 +8,7 @@
  *   {bundle}   the guest's bundle
  *   {bin}      the folder of killpoint's own program
  *   {dir}      the folder of the backend file
+ * A brace behind a '$' is the shell's, and other words in braces stay as they are.
  *
  * Capabilities are what scenarios may need. Two are not declared but follow from the
  * file: driver-signals (driver_signals: seen) and plan (every command uses {plan}). A
@@ -21,6 +22,7 @@
 struct backend {
     struct pool pool;
     const char *path; /* of the file */
+    const char *dir;  /* its folder, absolute */
     const char *name;
     const char *title;
     /* By enum driver; NULL: not for this driver. argv with placeholders. */
@@ -35,8 +37,17 @@ struct backend {
     }
 void backend_release(struct backend *backend);
 
-/* Loads a file and the expectation list it names. 0, or -EINVAL with diagnostics added. */
+/*
+ * Loads a file and the expectation list it names. 0, or -EINVAL with diagnostics added.
+ * path is kept as it is for messages.
+ */
 int backend_load(const char *path, struct backend *ret_backend, struct diags *diags);
+
+/*
+ * The command line behind `--`, which drives smolvm and declares nothing; argv is borrowed
+ * and may hold placeholders.
+ */
+void backend_from_command(const char *const *argv, struct backend *ret_backend);
 
 /* The first of a scenario's needs that the backend has not, or NULL. */
 const char *backend_lacks(const struct backend *backend, const struct scenario *scenario);
@@ -46,8 +57,8 @@ struct placeholder {
     const char *value;
 };
 /*
- * A command line with its placeholders replaced; values ends with a NULL name and holds
- * all that the file uses (names without value stay as they are). Lives in pool.
+ * A command line with its placeholders replaced, or NULL: not for this driver. values ends
+ * with a NULL name and holds all but {dir}, which the backend knows. Lives in pool.
  */
 const char *const *backend_argv(const struct backend *backend, enum driver driver,
                                 const struct placeholder *values, struct pool *pool);

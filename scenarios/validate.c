@@ -115,7 +115,8 @@ static void check_scalar(const struct walk *walk, const struct view *view)
             int_is_good(walk, view, scalar.text);
         return;
     case SCHEMA_BOOL:
-        if (scalar.type != TYPE_BOOL || (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
+        if (scalar.type != TYPE_BOOL ||
+            (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
             complain_type(walk, view, scalar.type, scalar.text);
         return;
     case SCHEMA_ANY:
@@ -203,9 +204,8 @@ static void check_map(const struct walk *walk, const struct view *view)
 
 static void check_range(const struct walk *walk, const struct view *view)
 {
-    struct schema_key ends[] = {{.name = "min", .kind = SCHEMA_INT},
-                                {.name = "max", .kind = SCHEMA_INT},
-                                {.name = NULL}};
+    struct schema_key ends[] = {
+        {.name = "min", .kind = SCHEMA_INT}, {.name = "max", .kind = SCHEMA_INT}, {.name = NULL}};
     struct schema_key map = {.name = view->key->name, .kind = SCHEMA_MAP, .keys = ends};
     size_t before = walk->diags->count;
     ends[0].min = ends[1].min = view->key->min;
@@ -280,4 +280,18 @@ int validate_tree(const char *path, const struct view *root, struct diags *diags
     size_t before = diags->count;
     check(&(struct walk){path, diags}, root);
     return diags->count == before ? 0 : -EINVAL;
+}
+
+int validate_file(const char *path, const struct schema_key *key, struct pool *pool,
+                  struct diags *diags, struct view *ret_root)
+{
+    struct node *tree = NULL;
+    int parsed = yaml_parse_file(path, pool, diags, &tree);
+    if (!tree)
+        return -EINVAL;
+    struct view root = {.node = tree, .key = key};
+    if (validate_tree(path, &root, diags) < 0 || parsed < 0)
+        return -EINVAL;
+    *ret_root = root;
+    return 0;
 }

@@ -13,4 +13,11 @@
  */
 int validate_tree(const char *path, const struct view *root, struct diags *diags);
 
+/*
+ * Parses a file and checks it. Nodes live in pool. Returns 0 with *ret_root set, or -EINVAL
+ * with every mistake added to diags.
+ */
+int validate_file(const char *path, const struct schema_key *key, struct pool *pool,
+                  struct diags *diags, struct view *ret_root);
+
 #endif

@@ -1,0 +1,17 @@
+/*
+ * call_output.h: the streams of a call's process: stdin, stdout, stderr or a terminal, and
+ * the pipe through which it reports.
+ */
+#ifndef KILLPOINT_CALL_OUTPUT_H
+#define KILLPOINT_CALL_OUTPUT_H
+
+#include "call.h"
+
+/* What is kept of each stream; the rest is dropped in silence, as the agent does. */
+#define CALL_OUTPUT_MAX_BYTES (11u << 20)
+
+void call_output_init(struct call *call);
+/* Puts the spawned process's streams into the loop. */
+void call_output_watch(struct call *call);
+
+#endif

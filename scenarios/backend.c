@@ -1,0 +1,255 @@
+#include "backend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys.h"
+#include "validate.h"
+
+static const char *const placeholder_names[] = {"machine", "cert",   "plan", "label",
+                                                "ca_path", "bundle", "bin",  "dir"};
+#define N_PLACEHOLDERS (sizeof placeholder_names / sizeof *placeholder_names)
+
+/* What the runner sets for each trial; a backend that changed it would miss the fakes. */
+static const char *const runners_env[] = {"PATH", "HOME", "TMPDIR", "SMOLVM"};
+#define N_RUNNERS_ENV (sizeof runners_env / sizeof *runners_env)
+
+void backend_release(struct backend *backend)
+{
+    pool_release(&backend->pool);
+    *backend = (struct backend)BACKEND_INIT;
+}
+
+/*
+ * The next `{word}` of a text, of which *ret_len are the word's bytes, or NULL. Braces
+ * behind a '$' are the shell's own.
+ */
+static const char *next_word(const char *text, size_t *ret_len)
+{
+    char before = '\0';
+    for (; *text; before = *text++) {
+        if (*text != '{' || before == '$')
+            continue;
+        *ret_len = strspn(text + 1, "abcdefghijklmnopqrstuvwxyz_");
+        if (*ret_len && text[1 + *ret_len] == '}')
+            return text + 1;
+    }
+    return NULL;
+}
+
+/* --- loading -------------------------------------------------------------- */
+
+struct loading {
+    const char *path;
+    struct backend *backend;
+    struct diags *diags;
+};
+
+#define SAY(loading, node, ...)                                                                    \
+    diags_add((loading)->diags, (loading)->path, (node)->line, (node)->column, __VA_ARGS__)
+
+static void read_name(const struct loading *loading, struct view view)
+{
+    const char *base = strrchr(loading->path, '/');
+    const char *name = schema_text(view, &loading->backend->pool);
+    const char *file = pool_format(&loading->backend->pool, "%s.yaml", name);
+    base = base ? base + 1 : loading->path;
+    if (strcmp(base, file) != 0)
+        SAY(loading, view.node, "name: the file must be named %s, this is %s", file, base);
+    loading->backend->name = name;
+}
+
+/* Words that are nobody's stay as they are, but one that looks like a slip is told. */
+static void check_words(const struct loading *loading, const struct node *node, const char *text)
+{
+    size_t len;
+    for (const char *at = text; (at = next_word(at, &len)); at += len) {
+        const char *word = pool_copy_n(&loading->backend->pool, at, len);
+        const char *near =
+            diag_nearest(word, placeholder_names, N_PLACEHOLDERS, sizeof *placeholder_names);
+        if (near && strcmp(near, word) != 0)
+            SAY(loading, node, "command: unknown placeholder '{%s}'; did you mean '{%s}'?", word,
+                near);
+    }
+}
+
+static bool uses_word(const char *const *argv, const char *wanted)
+{
+    size_t len;
+    for (; *argv; argv++)
+        for (const char *at = *argv; (at = next_word(at, &len)); at += len)
+            if (strlen(wanted) == len && !memcmp(wanted, at, len))
+                return true;
+    return false;
+}
+
+static void read_commands(const struct loading *loading, struct view view)
+{
+    static const char *const names[] = {[DRIVER_SMOLVM] = "smolvm", [DRIVER_DOCKER] = "docker"};
+    struct backend *backend = loading->backend;
+    for (size_t driver = 0; driver < sizeof names / sizeof *names; driver++) {
+        struct view command = schema_get(view, names[driver]);
+        if (!schema_has(command))
+            continue;
+        backend->command[driver] = schema_texts(command, &backend->pool);
+        for (size_t i = 0; backend->command[driver][i]; i++)
+            check_words(loading, command.node->items[i], backend->command[driver][i]);
+    }
+    if (!backend->command[DRIVER_SMOLVM] && !backend->command[DRIVER_DOCKER])
+        SAY(loading, view.node, "command: smolvm, docker or both are needed");
+}
+
+/* declared, NULL-terminated, and what follows from the command lines. */
+static void set_capabilities(struct backend *backend, const char *const *declared,
+                             bool sees_signals)
+{
+    size_t count = 0;
+    while (declared[count])
+        count++;
+    const char **all = pool_alloc(&backend->pool, count + 3, sizeof *all);
+    for (size_t i = 0; i < count; i++)
+        all[i] = declared[i];
+    if (sees_signals)
+        all[count++] = "driver-signals";
+    bool plan = true;
+    for (size_t driver = 0; driver < 2; driver++)
+        plan &= !backend->command[driver] || uses_word(backend->command[driver], "plan");
+    if (plan)
+        all[count++] = "plan";
+    backend->capabilities = all;
+}
+
+static void read_env(const struct loading *loading, struct view view)
+{
+    struct pool *pool = &loading->backend->pool;
+    size_t count = schema_count(view);
+    const char **env = pool_alloc(pool, count + 1, sizeof *env);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = schema_name(view, i);
+        for (size_t k = 0; k < N_RUNNERS_ENV; k++)
+            if (!strcmp(name, runners_env[k]))
+                SAY(loading, view.node->keys[i], "env: %s is the runner's to set", name);
+        env[i] = pool_format(pool, "%s=%s", name, schema_text(schema_item(view, i), pool));
+    }
+    loading->backend->env = env;
+}
+
+/* The folder of path, absolute: a backend runs in a folder of its trial's own. */
+static const char *folder_of(const char *path, struct pool *pool)
+{
+    CLEANUP(io_free) char *full = realpath(path, NULL);
+    if (!full)
+        return NULL;
+    char *slash = strrchr(full, '/');
+    return pool_copy_n(pool, full, slash == full ? 1 : (size_t)(slash - full));
+}
+
+static void read_backend(const struct loading *loading, struct view root)
+{
+    struct backend *backend = loading->backend;
+    struct pool *pool = &backend->pool;
+    read_name(loading, schema_get(root, "name"));
+    backend->title = schema_text(schema_get(root, "title"), pool);
+    read_commands(loading, schema_get(root, "command"));
+    read_env(loading, schema_get(root, "env"));
+    const char *signals = schema_text(schema_get(root, "driver_signals"), pool);
+    set_capabilities(backend, schema_texts(schema_get(root, "capabilities"), pool),
+                     !strcmp(signals, "seen"));
+    const char *list = schema_text(schema_get(root, "expectations"), pool);
+    if (list) {
+        const char *slash = strrchr(loading->path, '/');
+        int dir_len = slash && *list != '/' ? (int)(slash + 1 - loading->path) : 0;
+        list = pool_format(pool, "%.*s%s", dir_len, loading->path, list);
+        expectations_load(list, pool, &backend->expectations, loading->diags);
+    }
+}
+
+int backend_load(const char *path, struct backend *ret_backend, struct diags *diags)
+{
+    CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
+    const struct loading loading = {path, &backend, diags};
+    struct view root;
+    size_t before = diags->count;
+    if (validate_file(path, &keys_backend, &backend.pool, diags, &root) < 0)
+        return -EINVAL;
+    backend.path = pool_copy(&backend.pool, path);
+    backend.dir = folder_of(path, &backend.pool);
+    if (!backend.dir)
+        diags_add(diags, path, 0, 0, "the folder cannot be found: %s", strerror(errno));
+    read_backend(&loading, root);
+    if (diags->count != before)
+        return -EINVAL;
+    *ret_backend = backend;
+    backend = (struct backend)BACKEND_INIT;
+    return 0;
+}
+
+void backend_from_command(const char *const *argv, struct backend *ret_backend)
+{
+    static const char *const none[] = {NULL};
+    struct backend backend = BACKEND_INIT;
+    backend.name = "command";
+    backend.title = pool_format(&backend.pool, "%s", argv[0]);
+    backend.env = none;
+    backend.command[DRIVER_SMOLVM] = argv;
+    set_capabilities(&backend, none, false);
+    *ret_backend = backend;
+}
+
+/* --- using ---------------------------------------------------------------- */
+
+const char *backend_lacks(const struct backend *backend, const struct scenario *scenario)
+{
+    for (const char *const *need = scenario->needs; *need; need++) {
+        const char *const *has = backend->capabilities;
+        while (*has && strcmp(*has, *need) != 0)
+            has++;
+        if (!*has)
+            return *need;
+    }
+    return NULL;
+}
+
+static const char *find_value(const struct backend *backend, const struct placeholder *values,
+                              const char *name, size_t len)
+{
+    for (; values->name; values++)
+        if (strlen(values->name) == len && !memcmp(values->name, name, len))
+            return values->value;
+    return len == 3 && !memcmp("dir", name, len) ? backend->dir : NULL;
+}
+
+/* One pass: a brace inside a value is text. */
+static char *replace(const struct backend *backend, const struct placeholder *values,
+                     const char *text, struct pool *pool)
+{
+    CLEANUP(buf_release) struct buf done = BUF_INIT;
+    const char *word;
+    size_t len;
+    for (const char *at = text; (word = next_word(at, &len)); at = word + len) {
+        const char *value = find_value(backend, values, word, len);
+        if (!value)
+            continue;
+        buf_append(&done, text, (size_t)(word - 1 - text));
+        buf_add(&done, value);
+        text = word + len + 1;
+    }
+    buf_add(&done, text);
+    return pool_copy(pool, buf_str(&done));
+}
+
+const char *const *backend_argv(const struct backend *backend, enum driver driver,
+                                const struct placeholder *values, struct pool *pool)
+{
+    const char *const *command = backend->command[driver];
+    size_t count = 0;
+    if (!command)
+        return NULL;
+    while (command[count])
+        count++;
+    const char **argv = pool_alloc(pool, count + 1, sizeof *argv);
+    for (size_t i = 0; i < count; i++)
+        argv[i] = replace(backend, values, command[i], pool);
+    return argv;
+}

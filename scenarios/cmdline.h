@@ -1,0 +1,26 @@
+/*
+ * cmdline.h: what the verbs' command lines have in common.
+ *
+ * Wrong usage is one line on stderr, `killpoint VERB: what`; --help goes to stdout and ends
+ * the program with 0. These functions print: only a verb's function may call them.
+ */
+#ifndef KILLPOINT_CMDLINE_H
+#define KILLPOINT_CMDLINE_H
+
+#include <argp.h>
+
+/*
+ * Parses a verb's arguments. argv[0] is not looked at; name ("killpoint list") stands for
+ * it in messages. A parser that refuses an argument says so with cmdline_fail() and
+ * returns EINVAL. Returns 0 or -EINVAL, the line being out.
+ */
+int cmdline_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input);
+
+/* Prints "NAME: TEXT" on stderr. Returns status. */
+int cmdline_fail(const char *name, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* For a verb's end: status, or 3 with a line when stdout did not take everything. */
+int cmdline_finish(const char *name, int status);
+
+#endif

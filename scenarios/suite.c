@@ -1,0 +1,148 @@
+#include "suite.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../fault/home.h"
+
+void suite_release(struct suite *suite)
+{
+    scenario_set_release(&suite->scenarios);
+    pool_release(&suite->pool);
+    *suite = (struct suite)SUITE_INIT;
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+static void close_walk(FTS **walk)
+{
+    if (*walk)
+        fts_close(*walk);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_yaml(const FTSENT *entry)
+{
+    return entry->fts_info == FTS_F && entry->fts_namelen > 5 &&
+           !strcmp(entry->fts_name + entry->fts_namelen - 5, ".yaml");
+}
+
+int suite_files(const char *name, struct pool *pool, const char *const **ret_paths, struct err *err)
+{
+    CLEANUP(io_free) char *beside = io_format("scenarios/%s", name);
+    CLEANUP(io_free) char *folder = NULL;
+    CLEANUP(io_free) const char **paths = NULL;
+    CLEANUP(close_walk) FTS *walk = NULL;
+    FTSENT *entry;
+    size_t count = 0;
+    int ret = home_find(beside, &folder, err);
+    if (ret < 0)
+        return ret;
+    walk = fts_open((char *const[]){folder, NULL}, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    if (!walk)
+        return err_set(err, errno, "read %s", folder);
+    while ((entry = fts_read(walk))) {
+        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
+            return err_set(err, entry->fts_errno, "read %s", entry->fts_path);
+        if (!is_yaml(entry))
+            continue;
+        paths = reallocarray(paths, count + 1, sizeof *paths);
+        if (!paths)
+            abort();
+        paths[count++] = pool_copy(pool, entry->fts_path);
+    }
+    const char **sorted = pool_alloc(pool, count + 1, sizeof *sorted);
+    if (count) {
+        qsort(paths, count, sizeof *paths, by_path);
+        memcpy(sorted, paths, count * sizeof *paths);
+    }
+    *ret_paths = sorted;
+    return 0;
+}
+
+int suite_layouts(struct pool *pool, const char *const **ret_names, struct err *err)
+{
+    const char *const *paths;
+    size_t count = 0;
+    int ret = suite_files("layouts", pool, &paths, err);
+    if (ret < 0)
+        return ret;
+    while (paths[count])
+        count++;
+    const char **names = pool_alloc(pool, count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        const char *base = strrchr(paths[i], '/') + 1;
+        names[i] = pool_copy_n(pool, base, strlen(base) - strlen(".yaml"));
+    }
+    *ret_names = names;
+    return 0;
+}
+
+/* --- scenarios ------------------------------------------------------------ */
+
+int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err)
+{
+    CLEANUP(suite_release) struct suite suite = SUITE_INIT;
+    CLEANUP(io_free) char *folder = NULL;
+    int ret = suite_layouts(&suite.pool, &suite.layouts, err);
+    if (ret >= 0)
+        ret = home_find("scenarios/suite", &folder, err);
+    if (ret >= 0)
+        ret = scenario_load_dir(folder, suite.layouts, &suite.scenarios, diags);
+    if (ret < 0)
+        return ret;
+    *ret_suite = suite;
+    suite = (struct suite)SUITE_INIT;
+    return 0;
+}
+
+static int check_layouts(const struct suite *suite, const char *const *wanted, struct err *err)
+{
+    size_t count = 0;
+    while (suite->layouts[count])
+        count++;
+    for (; wanted && *wanted; wanted++) {
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++)
+            known = !strcmp(suite->layouts[i], *wanted);
+        if (known)
+            continue;
+        const char *near = diag_nearest(*wanted, suite->layouts, count, sizeof *suite->layouts);
+        if (near)
+            return err_text(err, EINVAL, "unknown layout '%s'; did you mean '%s'?", *wanted, near);
+        return err_text(err, EINVAL, "unknown layout '%s'", *wanted);
+    }
+    return 0;
+}
+
+static bool selects(const struct trials *trials, const char *glob)
+{
+    for (size_t i = 0; i < trials->count; i++)
+        if (trial_matches(trials->items[i].id, glob))
+            return true;
+    return false;
+}
+
+int suite_select(const struct suite *suite, const struct selection *selection,
+                 struct trials *ret_trials, struct err *err)
+{
+    CLEANUP(trials_release) struct trials trials = TRIALS_INIT;
+    int ret = check_layouts(suite, selection->layouts, err);
+    if (ret < 0)
+        return ret;
+    scenario_expand(&suite->scenarios, selection, &trials);
+    for (const char *const *glob = selection->globs; glob && *glob; glob++)
+        if (!selects(&trials, *glob))
+            return err_text(err, ENOENT, "'%s' selects no trial", *glob);
+    if (!trials.count)
+        return err_text(err, ENOENT, "no trial is selected");
+    *ret_trials = trials;
+    trials = (struct trials)TRIALS_INIT;
+    return 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * suite.h: the project's own scenarios, found beside the programs, and a choice of them.
+ */
+#ifndef KILLPOINT_SUITE_H
+#define KILLPOINT_SUITE_H
+
+#include "trial.h"
+
+struct suite {
+    struct pool pool;
+    const char *const *layouts; /* the names that scenarios/layouts describes; NULL-terminated */
+    struct scenario_set scenarios;
+};
+#define SUITE_INIT                                                                                 \
+    {                                                                                              \
+        .pool = POOL_INIT, .scenarios = SCENARIO_SET_INIT                                          \
+    }
+void suite_release(struct suite *suite);
+
+/*
+ * Loads all of scenarios/suite. Returns 0; -EINVAL with diagnostics added: some files are
+ * bad; any other -errno with err set: the folders cannot be found or read.
+ */
+int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err);
+
+/*
+ * The trials that are selected; they need the suite. Errors: -EINVAL there is no such
+ * layout; -ENOENT a glob, or everything together, selects nothing.
+ */
+int suite_select(const struct suite *suite, const struct selection *selection,
+                 struct trials *ret_trials, struct err *err);
+
+/*
+ * Every *.yaml below one of the folders scenarios/NAME, by path in byte order. The list is
+ * NULL-terminated; all lives in pool.
+ */
+int suite_files(const char *name, struct pool *pool, const char *const **ret_paths,
+                struct err *err);
+/* The names of the layouts: their files' names. */
+int suite_layouts(struct pool *pool, const char *const **ret_names, struct err *err);
+
+#endif
