@@ -37,8 +37,8 @@ void diags_add(struct diags *diags, const char *path, int line, int column, cons
         if (!diags->items)
             abort();
     }
-    diags->items[diags->count++] = (struct diag){pool_copy(&diags->pool, path), line, column,
-                                                 pool_copy(&diags->pool, text)};
+    diags->items[diags->count++] =
+        (struct diag){pool_copy(&diags->pool, path), line, column, pool_copy(&diags->pool, text)};
     free(text);
 }
 

@@ -126,7 +126,8 @@ static size_t count_calls(const struct evidence_run *run, const char *verb)
 static void check_range(struct bench *bench, const char *id, int64_t found,
                         const struct range *range, const char *unit)
 {
-    CLEANUP(io_free) char *wanted =
+    CLEANUP(io_free)
+    char *wanted =
         range->min == range->max ? io_format("%lld%s", (long long)range->min, unit)
         : range->max >= INT32_MAX
             ? io_format("at least %lld%s", (long long)range->min, unit)
@@ -206,9 +207,9 @@ static void check_label(struct bench *bench, const struct buf *said)
     const char *right = label == LABEL_EGRESS ? "egress" : "pipelock";
     const char *wrong = label == LABEL_EGRESS ? "pipelock" : "egress";
     bool has_right = count_text(said, right) > 0, has_wrong = count_text(said, wrong) > 0;
-    CLEANUP(io_free) char *found = io_format("%s%s%s", has_right ? right : "",
-                                             has_right && has_wrong ? " and " : "",
-                                             has_wrong ? wrong : "");
+    CLEANUP(io_free)
+    char *found = io_format("%s%s%s", has_right ? right : "", has_right && has_wrong ? " and " : "",
+                            has_wrong ? wrong : "");
     check(bench, "log/label", has_right && !has_wrong, right, *found ? found : "neither label");
 }
 
@@ -258,16 +259,17 @@ static void check_fatal(struct bench *bench, const struct evidence_run *run)
     CLEANUP(io_free) char *number = io_format("%d", status < 0 ? -status : status);
     const char *out = json_string_value(json_object_get(json_object_get(call, "stdout"), "head"));
     const char *errs = json_string_value(json_object_get(json_object_get(call, "stderr"), "head"));
-    const char *missing = count_text(&said, verb) == 0                ? "the step"
-                          : count_text(&said, number) == 0            ? "the status or signal"
-                          : !has_lines_of(&said, out ? out : "")      ? "the captured stdout"
-                          : !has_lines_of(&said, errs ? errs : "")    ? "the captured stderr"
-                                                                      : NULL;
-    CLEANUP(io_free) char *wanted =
+    const char *missing = count_text(&said, verb) == 0             ? "the step"
+                          : count_text(&said, number) == 0         ? "the status or signal"
+                          : !has_lines_of(&said, out ? out : "")   ? "the captured stdout"
+                          : !has_lines_of(&said, errs ? errs : "") ? "the captured stderr"
+                                                                   : NULL;
+    CLEANUP(io_free)
+    char *wanted =
         io_format("stderr names %s, %s, and what the call printed on both streams", verb, number);
-    CLEANUP(io_free) char *found = missing ? io_format("%s is missing: %.300s", missing,
-                                                       buf_str(&said))
-                                           : io_format("all of it");
+    CLEANUP(io_free)
+    char *found = missing ? io_format("%s is missing: %.300s", missing, buf_str(&said))
+                          : io_format("all of it");
     check(bench, "log/fatal", missing == NULL, wanted, found);
 }
 
@@ -337,8 +339,8 @@ enum verdict judge(const struct scenario *scenario, const struct evidence *evide
     for (size_t i = 0; i < evidence->n_runs; i++) {
         const struct evidence_run *run = &evidence->runs[i];
         const struct proc_result *proc = &run->sandbox.proc;
-        CLEANUP(io_free) char *prefix =
-            evidence->n_runs > 1 ? io_format("run %zu: ", i + 1) : io_format("%s", "");
+        CLEANUP(io_free)
+        char *prefix = evidence->n_runs > 1 ? io_format("run %zu: ", i + 1) : io_format("%s", "");
         bench.prefix = prefix;
         check_claim(&bench, run);
         check_calls(&bench, run);

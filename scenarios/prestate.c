@@ -50,8 +50,7 @@ static int upload(const struct prestate_machine *machine, const char *host_path,
     return call(machine, &request, err);
 }
 
-int prestate_provision(const struct prestate_machine *machine, const char *fixture,
-                       struct err *err)
+int prestate_provision(const struct prestate_machine *machine, const char *fixture, struct err *err)
 {
     CLEANUP(io_free) char *cert = io_format("%s/%s.crt", machine->fixtures_path, fixture);
     int ret = upload(machine, cert, machine->ca_path, err);
@@ -85,10 +84,10 @@ static int write_step(const struct prestate_machine *machine, const struct step 
                              ? "cat /run/killpoint-prestate >>\"$1\" && rm /run/killpoint-prestate"
                              : "cat /run/killpoint-prestate >\"$1\" && chmod \"$2\" \"$1\" && "
                                "chown \"$3\" \"$1\" && rm /run/killpoint-prestate";
-    return run_script(machine, script,
-                      (const char *const[]){step->path, mode,
-                                            step->owner ? step->owner : "root:root", NULL},
-                      err);
+    return run_script(
+        machine, script,
+        (const char *const[]){step->path, mode, step->owner ? step->owner : "root:root", NULL},
+        err);
 }
 
 static char **append_path(char **list, const char *path)

@@ -139,10 +139,10 @@ static json_t *runs_json(const struct evidence *evidence)
     json_t *list = json_array();
     for (size_t i = 0; i < evidence->n_runs; i++) {
         const struct proc_result *proc = &evidence->runs[i].sandbox.proc;
-        json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:o, s:o}", "how", how[proc->how],
-                                              "code", proc->code, "ms", (json_int_t)proc->ms,
-                                              "stdout", text_json(&proc->out), "stderr",
-                                              text_json(&proc->err)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:I, s:o, s:o}", "how", how[proc->how], "code",
+                                        proc->code, "ms", (json_int_t)proc->ms, "stdout",
+                                        text_json(&proc->out), "stderr", text_json(&proc->err)));
     }
     return list;
 }
@@ -228,29 +228,28 @@ static void count(struct runner *runner, const struct trial *trial, json_t *even
 static void apply_expectations(struct runner *runner, const struct trial *trial, json_t *event)
 {
     enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
-    if (verdict == VERDICT_ERROR || verdict == VERDICT_UNRESOLVED ||
-        verdict == VERDICT_UNSUPPORTED)
+    if (verdict == VERDICT_ERROR || verdict == VERDICT_UNRESOLVED || verdict == VERDICT_UNSUPPORTED)
         return;
     json_t *checks = json_object_get(event, "checks"), *check;
     const char **failing = calloc(json_array_size(checks) + 1, sizeof *failing);
     if (!failing)
         abort();
     size_t index, n = 0;
-    json_array_foreach(checks, index, check)
-        if (json_is_true(json_object_get(check, "decides")) &&
-            strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0)
-            failing[n++] = json_string_value(json_object_get(check, "id"));
+    json_array_foreach(
+        checks, index,
+        check) if (json_is_true(json_object_get(check, "decides")) &&
+                   strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0)
+        failing[n++] = json_string_value(json_object_get(check, "id"));
     const struct expectation *entry = NULL;
-    enum outcome outcome =
-        expectations_apply(&runner->options->backend->expectations, trial,
-                           verdict != VERDICT_PASS, failing, &entry);
+    enum outcome outcome = expectations_apply(&runner->options->backend->expectations, trial,
+                                              verdict != VERDICT_PASS, failing, &entry);
     free(failing);
     if (outcome == OUTCOME_AS_IS)
         return;
     json_object_set_new(event, "original_verdict", json_string(verdict_name(verdict)));
-    json_object_set_new(event, "verdict",
-                        json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL
-                                                                          : VERDICT_XPASS)));
+    json_object_set_new(
+        event, "verdict",
+        json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL : VERDICT_XPASS)));
     if (entry)
         json_object_set_new(event, "reason", json_string(entry->reason));
 }
@@ -424,8 +423,7 @@ static void runner_release(struct runner *runner)
     free(runner->fixtures);
 }
 
-int runner_run(const struct run_options *options, struct run_outcome *ret_outcome,
-               struct err *err)
+int runner_run(const struct run_options *options, struct run_outcome *ret_outcome, struct err *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
     CLEANUP(runner_release)

@@ -42,7 +42,6 @@ struct run_outcome {
 bool verdict_is_fine(enum verdict verdict);
 
 /* Plays all. SIGINT and SIGTERM end it early, cleaned up. -errno: nothing could be played. */
-int runner_run(const struct run_options *options, struct run_outcome *ret_outcome,
-               struct err *err);
+int runner_run(const struct run_options *options, struct run_outcome *ret_outcome, struct err *err);
 
 #endif

@@ -73,15 +73,16 @@ static bool all_ended(int64_t deadline_ms)
     }
 }
 
-static void __attribute__((noreturn)) report_and_exit(int report_fd, const struct init_report *report,
-                            const struct buf *leaks)
+static void __attribute__((noreturn))
+report_and_exit(int report_fd, const struct init_report *report, const struct buf *leaks)
 {
     io_write_all(report_fd, report, sizeof *report);
     io_write_all(report_fd, buf_str(leaks), leaks->len);
     _exit(0);
 }
 
-static void __attribute__((noreturn)) sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
+static void __attribute__((noreturn))
+sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
 {
     struct init_report report = {0};
     struct buf leaks = BUF_INIT;

@@ -57,14 +57,14 @@ struct step {
 /* What must hold; of several plans each run of the backend is held against it. */
 struct expect {
     enum claim claim;
-    const char *reason; /* why the claim may be either, or why a rule need not fire; or NULL */
-    int exit;           /* -1: not judged beyond the claim */
+    const char *reason;    /* why the claim may be either, or why a rule need not fire; or NULL */
+    int exit;              /* -1: not judged beyond the claim */
     struct range cp, exec; /* how many of the backend's calls, per run; 0 to INT32_MAX: any */
     bool judge_cp, judge_exec;
     bool judge_settle; /* from the end of exec#1 to the begin of exec#2; only with two execs */
     struct range settle_ms;
-    size_t exec_status_count; /* 0: not judged */
-    const int *exec_status;   /* of the run's execs in order; -S: killed by signal S */
+    size_t exec_status_count;       /* 0: not judged */
+    const int *exec_status;         /* of the run's execs in order; -S: killed by signal S */
     enum judge must, should, exact; /* the audit's levels, after the last run */
     enum label label;
     enum fingerprint fingerprint;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 void scalar_release(struct scalar *scalar)
 {
     free(scalar->text);
@@ -198,8 +197,8 @@ size_t schema_count(struct view view)
 {
     if (!view.node)
         return 0;
-    return view.node->kind == NODE_SCALAR || (view.key->kind == SCHEMA_LIST &&
-                                              view.node->kind == NODE_MAP)
+    return view.node->kind == NODE_SCALAR ||
+                   (view.key->kind == SCHEMA_LIST && view.node->kind == NODE_MAP)
                ? 1
                : view.node->count;
 }

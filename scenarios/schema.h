@@ -23,21 +23,21 @@
 #include "yaml.h"
 
 enum schema_kind {
-    SCHEMA_TEXT,    /* text; what reads as a number, bool or null needs quotes */
-    SCHEMA_INT,     /* decimal, no leading zeros, min to max */
-    SCHEMA_ENUM,    /* one of values */
-    SCHEMA_ID,      /* a-z 0-9 - _ and, with SCHEMA_SLASH, parts divided by '/' */
-    SCHEMA_PATH,    /* absolute, without "." and ".." */
-    SCHEMA_MODE,    /* "0644": octal in quotes */
-    SCHEMA_SIZE,    /* 65536, 64KiB, 8MiB, 1GiB */
-    SCHEMA_DATE,    /* YYYY-MM-DD, a day of the calendar */
-    SCHEMA_RULE,    /* fault/rule.h */
-    SCHEMA_ANY,     /* any scalar but null: a matrix value */
-    SCHEMA_BOOL,    /* true or false */
-    SCHEMA_RANGE,   /* an integer, or {min, max} of it */
-    SCHEMA_LIST,    /* of item; with SCHEMA_ONE_OK a single item counts as a list of one */
-    SCHEMA_MAP,     /* with keys */
-    SCHEMA_NAMED,   /* a mapping from names of one's own choice to item */
+    SCHEMA_TEXT,  /* text; what reads as a number, bool or null needs quotes */
+    SCHEMA_INT,   /* decimal, no leading zeros, min to max */
+    SCHEMA_ENUM,  /* one of values */
+    SCHEMA_ID,    /* a-z 0-9 - _ and, with SCHEMA_SLASH, parts divided by '/' */
+    SCHEMA_PATH,  /* absolute, without "." and ".." */
+    SCHEMA_MODE,  /* "0644": octal in quotes */
+    SCHEMA_SIZE,  /* 65536, 64KiB, 8MiB, 1GiB */
+    SCHEMA_DATE,  /* YYYY-MM-DD, a day of the calendar */
+    SCHEMA_RULE,  /* fault/rule.h */
+    SCHEMA_ANY,   /* any scalar but null: a matrix value */
+    SCHEMA_BOOL,  /* true or false */
+    SCHEMA_RANGE, /* an integer, or {min, max} of it */
+    SCHEMA_LIST,  /* of item; with SCHEMA_ONE_OK a single item counts as a list of one */
+    SCHEMA_MAP,   /* with keys */
+    SCHEMA_NAMED, /* a mapping from names of one's own choice to item */
 };
 
 enum schema_flag {

@@ -115,7 +115,8 @@ static void check_scalar(const struct walk *walk, const struct view *view)
             int_is_good(walk, view, scalar.text);
         return;
     case SCHEMA_BOOL:
-        if (scalar.type != TYPE_BOOL || (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
+        if (scalar.type != TYPE_BOOL ||
+            (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
             complain_type(walk, view, scalar.type, scalar.text);
         return;
     case SCHEMA_ANY:
@@ -203,9 +204,8 @@ static void check_map(const struct walk *walk, const struct view *view)
 
 static void check_range(const struct walk *walk, const struct view *view)
 {
-    struct schema_key ends[] = {{.name = "min", .kind = SCHEMA_INT},
-                                {.name = "max", .kind = SCHEMA_INT},
-                                {.name = NULL}};
+    struct schema_key ends[] = {
+        {.name = "min", .kind = SCHEMA_INT}, {.name = "max", .kind = SCHEMA_INT}, {.name = NULL}};
     struct schema_key map = {.name = view->key->name, .kind = SCHEMA_MAP, .keys = ends};
     size_t before = walk->diags->count;
     ends[0].min = ends[1].min = view->key->min;

@@ -48,8 +48,8 @@ static void complain_parser(const struct load *load, const yaml_parser_t *parser
     const char *problem = parser->problem ? parser->problem : "out of memory";
     if (parser->error == YAML_READER_ERROR) {
         yaml_mark_t mark = mark_at_offset(load, parser->problem_offset);
-        diags_add(load->diags, load->path, place(mark.line), place(mark.column),
-                  "no YAML text: %s", problem);
+        diags_add(load->diags, load->path, place(mark.line), place(mark.column), "no YAML text: %s",
+                  problem);
         return;
     }
     yaml_mark_t mark = parser->problem_mark;
@@ -58,8 +58,8 @@ static void complain_parser(const struct load *load, const yaml_parser_t *parser
                   "YAML syntax: %s %s (line %d)", problem, parser->context,
                   place(parser->context_mark.line));
     else
-        diags_add(load->diags, load->path, place(mark.line), place(mark.column),
-                  "YAML syntax: %s", problem);
+        diags_add(load->diags, load->path, place(mark.line), place(mark.column), "YAML syntax: %s",
+                  problem);
 }
 
 static bool tag_is_used(const yaml_event_t *event)
@@ -160,11 +160,10 @@ static void convert_scalar(const struct load *load, const yaml_node_t *from, str
 
 static struct node *convert(const struct load *load, yaml_document_t *document, int index);
 
-static void convert_map(const struct load *load, yaml_document_t *document,
-                        const yaml_node_t *from, struct node *node)
+static void convert_map(const struct load *load, yaml_document_t *document, const yaml_node_t *from,
+                        struct node *node)
 {
-    size_t count =
-        (size_t)(from->data.mapping.pairs.top - from->data.mapping.pairs.start);
+    size_t count = (size_t)(from->data.mapping.pairs.top - from->data.mapping.pairs.start);
     node->kind = NODE_MAP;
     node->keys = pool_alloc(load->pool, count, sizeof(struct node *));
     node->items = pool_alloc(load->pool, count, sizeof(struct node *));
@@ -185,8 +184,7 @@ static void convert_map(const struct load *load, yaml_document_t *document,
         for (size_t j = 0; j < node->count && !again; j++)
             if ((again = !strcmp(node->keys[j]->text, key->text)))
                 diags_add(load->diags, load->path, key->line, key->column,
-                          "duplicate key '%s', first on line %d", key->text,
-                          node->keys[j]->line);
+                          "duplicate key '%s', first on line %d", key->text, node->keys[j]->line);
         if (again)
             continue;
         node->keys[node->count] = key;
@@ -206,8 +204,7 @@ static struct node *convert(const struct load *load, yaml_document_t *document, 
         convert_map(load, document, from, node);
     } else {
         node->kind = NODE_LIST;
-        node->count =
-            (size_t)(from->data.sequence.items.top - from->data.sequence.items.start);
+        node->count = (size_t)(from->data.sequence.items.top - from->data.sequence.items.start);
         node->items = pool_alloc(load->pool, node->count, sizeof(struct node *));
         for (size_t i = 0; i < node->count; i++)
             node->items[i] = convert(load, document, from->data.sequence.items.start[i]);

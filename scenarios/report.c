@@ -1,0 +1,139 @@
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FOUND_MAX 300 /* bytes of a check's text on the terminal; the results have all */
+
+void report_release(struct report *report)
+{
+    for (size_t i = 0; report->events && i < report->trials->count; i++)
+        json_decref(report->events[i]);
+    free(report->events);
+    report->events = NULL;
+}
+
+static const char *text(json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value ? value : "";
+}
+
+void report_event(struct report *report, json_t *event)
+{
+    if (report->results) {
+        char *line = json_dumps(event, JSON_COMPACT);
+        if (!line || fprintf(report->results, "%s\n", line) < 0 || fflush(report->results) != 0)
+            report->failed_to_write = true;
+        free(line);
+    }
+    const char *id = text(event, "id");
+    for (size_t i = 0; i < report->trials->count; i++)
+        if (strcmp(report->trials->items[i].id, id) == 0 && !report->events[i]) {
+            report->events[i] = json_incref(event);
+            return;
+        }
+}
+
+void report_progress(struct report *report, size_t done, size_t total, size_t bad)
+{
+    (void)report;
+    fprintf(stderr, "\r\033[K  %zu of %zu trials, %zu bad", done, total, bad);
+}
+
+/* One line, and not a screenful: what is longer stands in the results. */
+static void print_text(FILE *out, const char *words)
+{
+    size_t n = 0;
+    for (; *words && n < FOUND_MAX; words++, n++)
+        if (*words == '\n')
+            fputs("\\n", out);
+        else
+            fputc((unsigned char)*words < ' ' ? '?' : *words, out);
+    if (*words)
+        fputs(" …", out);
+    fputc('\n', out);
+}
+
+static bool check_fails(json_t *check)
+{
+    return strcmp(text(check, "result"), "fail") == 0;
+}
+
+static void print_checks(FILE *out, json_t *event, bool deciding)
+{
+    size_t index;
+    json_t *check;
+    json_array_foreach(json_object_get(event, "checks"), index, check)
+    {
+        bool unfired = strcmp(text(check, "id"), "fired") == 0;
+        bool leaked = strcmp(text(check, "id"), "processes") == 0;
+        bool decides = json_is_true(json_object_get(check, "decides")) || unfired || leaked;
+        if (!check_fails(check) || (deciding && !decides))
+            continue;
+        fprintf(out, "    %s%s\n      expected  ", text(check, "id"),
+                decides ? "" : " (reported only)");
+        print_text(out, text(check, "expected"));
+        fputs("      found     ", out);
+        print_text(out, text(check, "found"));
+    }
+}
+
+static void print_row(const struct report *report, json_t *event)
+{
+    enum verdict verdict = verdict_parse(text(event, "verdict"));
+    fprintf(report->out, "%-11s %s", text(event, "verdict"), text(event, "id"));
+    if (report->terminal && json_object_get(event, "ms"))
+        fprintf(report->out, "  (%.1f s)",
+                (double)json_integer_value(json_object_get(event, "ms")) / 1000.0);
+    if (*text(event, "reason"))
+        fprintf(report->out, "  -- %s", text(event, "reason"));
+    fputc('\n', report->out);
+    if (verdict_is_fine(verdict))
+        return;
+    if (*text(event, "error"))
+        fprintf(report->out, "    %s\n", text(event, "error"));
+    print_checks(report->out, event, true);
+    json_t *run = json_array_get(json_object_get(event, "runs"), 0);
+    if (run && *text(run, "stderr")) {
+        fputs("    it said   ", report->out);
+        print_text(report->out, text(run, "stderr"));
+    }
+    if (*text(event, "kept"))
+        fprintf(report->out,
+                "    kept      KILLPOINT_STATE='%s' smolvm machine start --name kp1, then shell\n",
+                text(event, "kept"));
+    fprintf(report->out, "    again     killpoint run%s%s '%s'%s\n",
+            report->backend ? " --backend " : "", report->backend ? report->backend : "",
+            text(event, "id"), report->backend ? "" : " -- CMD…");
+}
+
+static void print_counts(FILE *out, const struct run_outcome *outcome)
+{
+    size_t fine = outcome->counts[VERDICT_PASS] + outcome->counts[VERDICT_XFAIL];
+    size_t left = outcome->counts[VERDICT_SKIP] + outcome->counts[VERDICT_UNSUPPORTED];
+    size_t bad = 0;
+    bool first = true;
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++) {
+        bad += verdict_is_fine((enum verdict)verdict) ? 0 : outcome->counts[verdict];
+        if (outcome->counts[verdict] == 0)
+            continue;
+        fprintf(out, "%s%zu %s", first ? "" : ", ", outcome->counts[verdict],
+                verdict_name((enum verdict)verdict));
+        first = false;
+    }
+    fprintf(out, "%s\n%zu passed, %zu failed, %zu skipped\n", first ? "nothing was played" : "",
+            fine, bad, left);
+}
+
+void report_print(struct report *report, const struct run_outcome *outcome)
+{
+    if (report->terminal)
+        fputs("\r\033[K", stderr);
+    fprintf(report->out, "%s\n", report->backend_title);
+    for (size_t i = 0; i < report->trials->count; i++)
+        if (report->events[i])
+            print_row(report, report->events[i]);
+    print_counts(report->out, outcome);
+}
