@@ -1,0 +1,119 @@
+#include "trial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_check.h"
+
+/* judge.c makes these ids. */
+const struct check_info scenario_checks[] = {
+    {"claim", "The exit status says what expect.claim allows; a signal says nothing."},
+    {"exit", "The exit status is expect.exit exactly."},
+    {"calls/cp", "The number of cp calls is in expect.calls.cp."},
+    {"calls/exec", "The number of exec calls is in expect.calls.exec."},
+    {"settle", "The time between the first two execs is in expect.settle_ms."},
+    {"exec-status", "The execs ended as expect.exec_status lists it."},
+    {"log/label", "The streams name the label of expect.log.label, and not the other one."},
+    {"log/fingerprint", "The streams hold the chosen certificate's fingerprint as often as "
+                        "expect.log.fingerprint says."},
+    {"log/fatal", "stderr names the failed call, its status or signal, and what it printed."},
+    {"log/contains", "The streams hold a text of expect.log.contains; one check for each."},
+    {"fired", "A rule of faults fired. Decides nothing; a rule that must fire and did not makes "
+              "the trial UNRESOLVED."},
+    {"processes", "No process outlives the backend. Decides nothing; else the trial is a LEAK."},
+    {NULL, NULL},
+};
+
+#define STORE "store/"
+
+bool scenario_check_exists(const char *id)
+{
+    for (const struct check_info *info = scenario_checks; info->id; info++)
+        if (!strcmp(info->id, id))
+            return true;
+    if (strncmp(id, STORE, strlen(STORE)) != 0)
+        return false;
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+        if (!strcmp(audit_defs()[i].id, id + strlen(STORE)))
+            return true;
+    return false;
+}
+
+/* --- globs ---------------------------------------------------------------- */
+
+/* One star is gone back to at a time: the last one can take in whatever an earlier one could. */
+static bool glob_matches(const char *glob, const char *text, size_t len)
+{
+    const char *end = text + len, *star = NULL, *retry = NULL;
+    while (text < end) {
+        if (*glob == '*') {
+            star = glob++;
+            retry = text;
+        } else if (*glob && (*glob == '?' || *glob == *text)) {
+            glob++;
+            text++;
+        } else if (star) {
+            glob = star + 1;
+            text = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return !glob[strspn(glob, "*")];
+}
+
+bool trial_matches(const char *trial_id, const char *glob)
+{
+    return glob_matches(glob, trial_id, strlen(trial_id)) ||
+           glob_matches(glob, trial_id, strcspn(trial_id, "@")) ||
+           glob_matches(glob, trial_id, strcspn(trial_id, "[@"));
+}
+
+/* --- trials --------------------------------------------------------------- */
+
+void trials_release(struct trials *trials)
+{
+    for (size_t i = 0; i < trials->count; i++)
+        free(trials->items[i].id);
+    free(trials->items);
+    *trials = (struct trials)TRIALS_INIT;
+}
+
+static bool is_selected(const struct selection *selection, const char *id)
+{
+    if (!selection->globs || !*selection->globs)
+        return true;
+    for (const char *const *glob = selection->globs; *glob; glob++)
+        if (trial_matches(id, *glob))
+            return true;
+    return false;
+}
+
+static void add_trial(struct trials *trials, const struct scenario *scenario, const char *layout,
+                      enum driver driver, const struct selection *selection)
+{
+    char *id = io_format("%s@%s%s", scenario->id, layout, driver == DRIVER_SMOLVM ? "" : "+docker");
+    if (!is_selected(selection, id)) {
+        free(id);
+        return;
+    }
+    trials->items = reallocarray(trials->items, trials->count + 1, sizeof *trials->items);
+    if (!trials->items)
+        abort();
+    trials->items[trials->count++] = (struct trial){scenario, id, layout, driver};
+}
+
+void scenario_expand(const struct scenario_set *set, const struct selection *selection,
+                     struct trials *ret_trials)
+{
+    struct trials trials = TRIALS_INIT;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct scenario *scenario = set->items[i];
+        const char *const *layout = selection->layouts ? selection->layouts : scenario->layouts;
+        for (; *layout; layout++)
+            for (size_t k = 0; k < scenario->driver_count; k++)
+                if (selection->driver < 0 || selection->driver == (int)scenario->drivers[k])
+                    add_trial(&trials, scenario, *layout, scenario->drivers[k], selection);
+    }
+    *ret_trials = trials;
+}
