@@ -100,9 +100,10 @@ static void read_commands(const struct loading *loading, struct view view)
         SAY(loading, view.node, "command: smolvm, docker or both are needed");
 }
 
-static void read_capabilities(struct backend *backend, struct view view, bool sees_signals)
+/* declared, NULL-terminated, and what follows from the command lines. */
+static void set_capabilities(struct backend *backend, const char *const *declared,
+                             bool sees_signals)
 {
-    const char *const *declared = schema_texts(view, &backend->pool);
     size_t count = 0;
     while (declared[count])
         count++;
@@ -153,7 +154,8 @@ static void read_backend(const struct loading *loading, struct view root)
     read_commands(loading, schema_get(root, "command"));
     read_env(loading, schema_get(root, "env"));
     const char *signals = schema_text(schema_get(root, "driver_signals"), pool);
-    read_capabilities(backend, schema_get(root, "capabilities"), !strcmp(signals, "seen"));
+    set_capabilities(backend, schema_texts(schema_get(root, "capabilities"), pool),
+                     !strcmp(signals, "seen"));
     const char *list = schema_text(schema_get(root, "expectations"), pool);
     if (list) {
         const char *slash = strrchr(loading->path, '/');
@@ -181,6 +183,18 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     *ret_backend = backend;
     backend = (struct backend)BACKEND_INIT;
     return 0;
+}
+
+void backend_from_command(const char *const *argv, struct backend *ret_backend)
+{
+    static const char *const none[] = {NULL};
+    struct backend backend = BACKEND_INIT;
+    backend.name = "command";
+    backend.title = pool_format(&backend.pool, "%s", argv[0]);
+    backend.env = none;
+    backend.command[DRIVER_SMOLVM] = argv;
+    set_capabilities(&backend, none, false);
+    *ret_backend = backend;
 }
 
 /* --- using ---------------------------------------------------------------- */

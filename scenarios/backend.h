@@ -43,6 +43,12 @@ void backend_release(struct backend *backend);
  */
 int backend_load(const char *path, struct backend *ret_backend, struct diags *diags);
 
+/*
+ * The command line behind `--`, which drives smolvm and declares nothing; argv is borrowed
+ * and may hold placeholders.
+ */
+void backend_from_command(const char *const *argv, struct backend *ret_backend);
+
 /* The first of a scenario's needs that the backend has not, or NULL. */
 const char *backend_lacks(const struct backend *backend, const struct scenario *scenario);
 

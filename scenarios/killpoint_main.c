@@ -2,6 +2,7 @@
  * killpoint: proves whether a program that installs a CA into a Debian guest survives
  * being killed. One verb a line in the table below.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

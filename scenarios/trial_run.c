@@ -103,8 +103,9 @@ static int make_folder(struct lab *lab, struct err *err)
 
 static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err *err)
 {
-    const struct boot boot = {
-        .state_path = lab->setup->folder, .name = machine->name, .owner_fd = lab->owner_read_fd};
+    const struct boot boot = {.state_path = lab->setup->folder,
+                              .name = machine->name,
+                              .owner_fd = lab->owner_read_fd};
     int ret = client_boot(&boot, &machine->vmm_pid, err);
     machine->booted = ret == 0;
     return ret;
@@ -230,8 +231,9 @@ extern char **environ;
 /* The runner's environment with the trial's own words in it. */
 static const char *const *make_env(const struct lab *lab, struct pool *pool)
 {
-    static const char *const dropped[] = {
-        "PATH=", "HOME=", "TMPDIR=", "SMOLVM=", "SMOLVM_", "KILLPOINT_", "DOCKER_", NULL};
+    static const char *const dropped[] = {"PATH=",           "HOME=",       "TMPDIR=",
+                                          "SMOLVM=",         "SMOLVM_",     "KILLPOINT_",
+                                          "DOCKER_", NULL};
     size_t count = 0, used = 0, extra = 0;
     for (char **at = environ; *at; at++)
         count++;
@@ -263,8 +265,8 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     struct evidence_run *run = &lab->evidence.runs[k];
     bool each = scenario->machines == MACHINES_EACH;
     struct pool pool = POOL_INIT;
-    const char *cert = pool_format(&pool, "%s/%s.crt", folder,
-                                   plan->label == LABEL_EGRESS ? "egress" : "pipelock");
+    const char *cert = pool_format(
+        &pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "egress" : "pipelock");
     run->plan = plan;
     run->machine = lab->machines[each ? k : 0].name;
     read_fingerprint(cert, &run->fingerprint);
@@ -343,8 +345,9 @@ static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err
         return ret;
     run->rules = json_array();
     for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
-        json_array_append_new(run->rules, json_pack("{s:s, s:i}", "rule", *rule, "fired",
-                                                    strstr(*rule, "scope=vm") != NULL));
+        json_array_append_new(run->rules,
+                              json_pack("{s:s, s:i}", "rule", *rule, "fired",
+                                        strstr(*rule, "scope=vm") != NULL));
     return 0;
 }
 
