@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "wire.h"
+
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 int guest_init(struct guest *guest, const struct record *record, struct err *err)
@@ -178,27 +180,6 @@ static int child_execute(const char *const *argv, const char *const *env)
     return errnum;
 }
 
-static int send_master(int report_fd, int master_fd)
-{
-    char byte = 'T';
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-    cmsg->cmsg_level = SOL_SOCKET;
-    cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(sizeof master_fd);
-    memcpy(CMSG_DATA(cmsg), &master_fd, sizeof master_fd);
-    return sendmsg(report_fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
 /* A terminal of the guest's own devpts becomes 0, 1 and 2; its master goes to the VMM. */
 static int child_terminal(int report_fd)
 {
@@ -209,9 +190,9 @@ static int child_terminal(int report_fd)
     int slave = open(name, O_RDWR);
     if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
         return -errno;
-    int ret = send_master(report_fd, master);
-    if (ret < 0)
-        return ret;
+    ssize_t n = wire_put_fd(report_fd, "T", 1, master);
+    if (n < 0)
+        return (int)n;
     close(master);
     for (int i = 0; i < 3; i++)
         if (dup2(slave, i) < 0)

@@ -447,6 +447,6 @@ int layouts_cmd(int argc, char **argv)
             printf("%-20s %-8s %.12s  %3d roots  %s\n", *name, layout.suite, layout.digest,
                    layout.roots, layout.title);
     }
-    layout_list_free(&names);
+    io_free_list(&names);
     return 0;
 }

@@ -68,7 +68,7 @@ static void stop_machines(const char *state_path)
         return;
     for (char **name = names; *name; name++)
         client_stop(state_path, *name, NULL);
-    state_list_free(&names);
+    io_free_list(&names);
 }
 
 /* Stops the machines of every trial folder, which end by themselves anyway, then removes. */
