@@ -189,10 +189,19 @@ void backend_from_command(const char *const *argv, struct backend *ret_backend)
 {
     static const char *const none[] = {NULL};
     struct backend backend = BACKEND_INIT;
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    const char **command = pool_alloc(&backend.pool, count + 1, sizeof *command);
+    memcpy(command, argv, count * sizeof *command);
+    /* It runs in its trial's folder, but was named from here. */
+    CLEANUP(io_free) char *program = strchr(argv[0], '/') ? realpath(argv[0], NULL) : NULL;
+    if (program)
+        command[0] = pool_copy(&backend.pool, program);
     backend.name = "command";
-    backend.title = pool_format(&backend.pool, "%s", argv[0]);
+    backend.title = pool_copy(&backend.pool, argv[0]);
     backend.env = none;
-    backend.command[DRIVER_SMOLVM] = argv;
+    backend.command[DRIVER_SMOLVM] = command;
     set_capabilities(&backend, none, false);
     *ret_backend = backend;
 }

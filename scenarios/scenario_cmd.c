@@ -126,17 +126,6 @@ static int check_project(struct checking *checking, struct err *err)
     return 0;
 }
 
-static void check_ids(struct checking *checking)
-{
-    const struct scenario_set *set = &checking->scenarios;
-    for (size_t i = 0; i < set->count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(set->items[i]->path, set->items[k]->path) != 0 &&
-                !strcmp(set->items[i]->base_id, set->items[k]->base_id))
-                diags_add(&checking->diags, set->items[i]->path, 0, 0, "the id '%s' is taken by %s",
-                          set->items[i]->base_id, set->items[k]->path);
-}
-
 static void print_counts(const struct checking *checking)
 {
     static const char *const words[FILE_KINDS][2] = {
@@ -189,7 +178,6 @@ int validate_cmd(int argc, char **argv)
         return cmdline_fail(VALIDATE, 2, "%s", err.msg);
     for (; *files; files++)
         check_file(&checking, *files);
-    check_ids(&checking);
     if (checking.diags.count) {
         diags_print(&checking.diags, stderr);
         return 2;
