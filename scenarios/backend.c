@@ -170,7 +170,7 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
     const struct loading loading = {path, &backend, diags};
     struct view root;
-    size_t before = diags->count;
+    size_t before = diags->told;
     if (validate_file(path, &keys_backend, &backend.pool, diags, &root) < 0)
         return -EINVAL;
     backend.path = pool_copy(&backend.pool, path);
@@ -178,7 +178,7 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     if (!backend.dir)
         diags_add(diags, path, 0, 0, "the folder cannot be found: %s", strerror(errno));
     read_backend(&loading, root);
-    if (diags->count != before)
+    if (diags->told != before)
         return -EINVAL;
     *ret_backend = backend;
     backend = (struct backend)BACKEND_INIT;
