@@ -193,7 +193,7 @@ static void check_id(const char *path, const struct node *id, const struct scena
 
 static void add_scenario(struct scenario_set *set, struct scenario *scenario)
 {
-    set->items = reallocarray(set->items, set->count + 1, sizeof *set->items);
+    set->items = reallocarray(set->items, set->count + 1, sizeof(struct scenario *));
     if (!set->items)
         abort();
     set->items[set->count++] = scenario;

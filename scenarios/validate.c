@@ -116,7 +116,7 @@ static void check_scalar(const struct walk *walk, const struct view *view)
         return;
     case SCHEMA_BOOL:
         if (scalar.type != TYPE_BOOL ||
-            (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
+            (strcmp(scalar.text, "true") != 0 && strcmp(scalar.text, "false") != 0))
             complain_type(walk, view, scalar.type, scalar.text);
         return;
     case SCHEMA_ANY:
