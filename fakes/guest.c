@@ -152,8 +152,9 @@ static const char **merge_env(const char *const *const *lists, size_t n_lists)
     return merged;
 }
 
-/* Looks argv[0] up as the container runtime does, in the command's own PATH. */
-static void child_execute(const char *const *argv, const char *const *env, int report_fd)
+/* Looks argv[0] up as the container runtime does, in the command's own PATH. Returns why
+ * it could not be executed. */
+static int child_execute(const char *const *argv, const char *const *env)
 {
     union {
         const char *const *in;
@@ -174,7 +175,7 @@ static void child_execute(const char *const *argv, const char *const *env, int r
                 errnum = errno;
         }
     }
-    child_fail(report_fd, GUEST_EXECUTE, errnum, NULL);
+    return errnum;
 }
 
 static int send_master(int report_fd, int master_fd)
@@ -266,11 +267,6 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (command->agent) /* the agent belongs to the VM, not to the container */
         child_agent(command->agent, ends->report);
     child_streams(command, ends);
-    const char *home = "HOME=/root";
-    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", home, NULL};
-    const char *const *const lists[] = {base, (const char *const *)guest->record->env,
-                                        command->env};
-    const char **env = merge_env(lists, 3);
     ret = container_confine(&err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
@@ -280,7 +276,13 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     const char *cwd = command->cwd ? command->cwd : guest->record->workdir;
     if (cwd && chdir(cwd) < 0)
         child_fail(ends->report, GUEST_CHDIR, errno, NULL);
-    child_execute(command->argv, env, ends->report);
+    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", "HOME=/root", NULL};
+    const char *const *const lists[] = {base, (const char *const *)guest->record->env,
+                                        command->env};
+    const char **env = merge_env(lists, 3);
+    ret = child_execute(command->argv, env);
+    free(env);
+    child_fail(ends->report, GUEST_EXECUTE, ret, NULL);
 }
 
 /* --- in the VMM --------------------------------------------------------------- */

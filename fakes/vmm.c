@@ -118,7 +118,7 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
     prctl(PR_SET_NAME, "smolvm-vmm");
     if (fchdir(vmm->machine_fd) < 0)
         return err_set(err, errno, "enter the machine's folder");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return err_set(err, errno, "mount /proc");
     if (sethostname(vmm->record.name, strlen(vmm->record.name)) < 0)

@@ -62,7 +62,7 @@ static double bare_machine(const struct layout *layout, const char *folder)
             char *options = io_format("lowerdir=%s,upperdir=%s/upper,workdir=%s/work",
                                       layout->layers[0], folder, folder);
             CLEANUP(io_free) char *merged = io_format("%s/merged", folder);
-            bool done = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+            bool done = mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
                         mount("overlay", merged, "overlay", 0, options) == 0 && chroot(merged) == 0;
             _exit(done ? 0 : 1);
         }
