@@ -113,7 +113,7 @@ static int check_project(struct checking *checking, struct err *err)
     static const char *const folders[] = {"suite", "backends", "layouts"};
     const char *const *paths[3];
     for (size_t i = 0; i < 3; i++) {
-        int ret = suite_files(folders[i], &checking->pool, &paths[i], err);
+        int ret = suite_files(folders[i], &checking->pool, &checking->diags, &paths[i], err);
         if (ret < 0)
             return ret;
     }
@@ -172,16 +172,17 @@ int validate_cmd(int argc, char **argv)
     struct err err;
     if (cmdline_parse(&argp, VALIDATE, argc, argv, &end) < 0)
         return 2;
-    if (suite_layouts(&checking.pool, &checking.layouts, &err) < 0)
-        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
-    if (files == end && check_project(&checking, &err) < 0)
-        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
-    for (; *files; files++)
+    int ret = suite_layouts(&checking.pool, &checking.diags, &checking.layouts, &err);
+    if (ret >= 0 && files == end)
+        ret = check_project(&checking, &err);
+    for (; ret >= 0 && *files; files++)
         check_file(&checking, *files);
     if (checking.diags.count) {
         diags_print(&checking.diags, stderr);
         return 2;
     }
+    if (ret < 0)
+        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
     print_counts(&checking);
     return cmdline_finish(VALIDATE, 0);
 }

@@ -28,6 +28,11 @@ static char *write_file(const char *dir, const char *name, const char *text)
     return path;
 }
 
+static void put_file(const char *dir, const char *name, const char *text)
+{
+    free(write_file(dir, name, text));
+}
+
 #define GOOD "title: t\nlevel: must\nexpect: {claim: success}\n"
 
 /* --- validate ------------------------------------------------------------- */
@@ -70,14 +75,13 @@ static void mistakes_of_all_files_are_told(void **state)
     (void)state;
     CLEANUP(dir_remove) char *dir = dir_make();
     CLEANUP(io_free) char *killpoint = program();
-    CLEANUP(io_free) char *a = write_file(dir, "a.yaml", "format: 1\nid: a/b\n" GOOD);
-    CLEANUP(io_free) char *b = write_file(dir, "b.yaml", "format: 1\nid: a/b\n" GOOD);
-    CLEANUP(io_free) char *c = write_file(dir, "backends/c.yaml", "format: 1\nname: c\n");
-    CLEANUP(io_free)
-    char *d = write_file(dir, "layouts/d.yaml",
-                         "format: 1\nname: e\n"
-                         "title: t\nsuite: trixie\n");
-    CLEANUP(io_free) char *e = write_file(dir, "backends/c.expect.yaml", "expectations: []\n");
+    put_file(dir, "a.yaml", "format: 1\nid: a/b\n" GOOD);
+    put_file(dir, "b.yaml", "format: 1\nid: a/b\n" GOOD);
+    put_file(dir, "backends/c.yaml", "format: 1\nname: c\n");
+    put_file(dir, "layouts/d.yaml",
+             "format: 1\nname: e\n"
+             "title: t\nsuite: trixie\n");
+    put_file(dir, "backends/c.expect.yaml", "expectations: []\n");
     CLEANUP(run_release)
     struct run run = run_sh("cd %s && %s validate a.yaml b.yaml backends/c.yaml layouts/d.yaml "
                             "backends/c.expect.yaml none.yaml",
@@ -159,8 +163,7 @@ static void layouts_that_would_be_misread_are_refused(void **state)
     CLEANUP(io_free) char *killpoint = program();
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         CLEANUP(dir_remove) char *dir = dir_make();
-        CLEANUP(io_free)
-        char *base = write_file(dir, "m.yaml", "format: 1\nname: m\ntitle: t\nsuite: trixie\n");
+        put_file(dir, "m.yaml", "format: 1\nname: m\ntitle: t\nsuite: trixie\n");
         CLEANUP(io_free) char *path = write_file(dir, "l.yaml", layouts[i].text);
         CLEANUP(run_release) struct run run = run_sh("%s validate %s", killpoint, path);
         CLEANUP(io_free) char *wanted = io_format("%s:%s", path, layouts[i].line);
