@@ -23,6 +23,7 @@ void diags_add(struct diags *diags, const char *path, int line, int column, cons
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
+    diags->told++;
     for (size_t i = 0; i < diags->count; i++) {
         const struct diag *old = &diags->items[i];
         if (old->line == line && old->column == column && !strcmp(old->path, path) &&

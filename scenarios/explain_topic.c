@@ -74,8 +74,8 @@ static const char *const key_docs[RULE_KEY_COUNT] = {
     [RULE_KEY_DELAY] = "instead: held that many milliseconds",
     [RULE_KEY_STATUS] = "instead: the call ends with this status",
     [RULE_KEY_REPLY] = "instead: the call ends as one of the replies below says",
-    [RULE_KEY_SCOPE] = "who gets the signal: all processes of the call, the one that stands "
-                       "there, PID 1, the VM, or the client",
+    [RULE_KEY_SCOPE] =
+        "who gets the signal: the call's processes, the one there, PID 1, the VM, the client",
     [RULE_KEY_LOSE] = "scope=vm: the files go back to the last sync",
 };
 
@@ -159,8 +159,7 @@ static const char *const verdict_docs[VERDICT_COUNT] = {
     [VERDICT_TIMEOUT] = "The backend was over its deadline (limits.run_ms).",
     [VERDICT_CRASH] = "The backend died by a signal: it claimed nothing.",
     [VERDICT_LEAK] = "All is right, but a process outlived the backend.",
-    [VERDICT_UNSUPPORTED] = "The backend has not what the scenario needs, or said so (status 77). "
-                            "Fine.",
+    [VERDICT_UNSUPPORTED] = "The backend has not what is needed, or said so (status 77). Fine.",
     [VERDICT_SKIP] = "Not played, as the expectation list says. Fine.",
     [VERDICT_UNRESOLVED] = "Nothing is wrong, but a rule never fired: the fault never was.",
     [VERDICT_ERROR] = "The harness or the adapter (status 99) broke: nothing is known.",
