@@ -3,8 +3,10 @@
 VARIANT ?= debug
 BUILD := $(if $(filter debug,$(VARIANT)),build,build/$(VARIANT))
 OBJ := $(BUILD)/obj
-CC ?= gcc
-PKGS := libcrypto libssl libseccomp yaml-0.1 jansson libxml-2.0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual -Wpointer-arith \
@@ -27,6 +29,7 @@ RUNNER := $(call objs,$(call src,scenarios))
 IMPL := $(call objs,$(call src,impl))
 
 PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/fakes/smolvm
+TEST_LAYOUTS := bookworm bookworm-mini bullseye-mini trixie-mini host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 
 .DELETE_ON_ERROR:
@@ -64,18 +67,45 @@ $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(F
 $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 	$(call say,LD)
 	$(call link,-lcmocka -lcrypto -ljansson)
+$(BUILD)/tests/bench: $(OBJ)/tests/bench.o $(RUNNER) $(FAKES) $(FAULT)
+	$(call say,LD)
+	$(call link,-lssl -lcrypto -lyaml -ljansson)
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)
 
-.PHONY: unit format help clean
-unit: programs $(TESTS) ## unit tests
-	$(Q)for t in $(TESTS); do $$t || exit 1; done
+# --- what people call --------------------------------------------------------
+.PHONY: run test unit testprograms valgrind asan check bench format help clean distclean
+run: ## play the suite with both policies on bookworm (sets everything up)
+	$(Q)ci/deps
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)$(SUDO) ci/play $(BUILD)
+test: ## unit and end-to-end tests (sets everything up)
+	$(Q)ci/deps
+	$(Q)$(MAKE) --no-print-directory unit
+testprograms: $(TESTS)
+unit: programs testprograms
+	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
+	$(Q)$(SUDO) ci/test $(BUILD)
+valgrind: programs testprograms ## memcheck over unit tests, provision-ca, fakes and runner
+	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
+	$(Q)$(SUDO) ci/valgrind $(BUILD)
+asan: ## the tests with address and undefined behaviour sanitizers
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan unit
+check: ## format, headers, arrows between folders, clang, clang-tidy
+	$(Q)ci/check
+bench: ## paired timings
+	$(Q)$(MAKE) --no-print-directory VARIANT=release programs build/release/tests/bench
+	$(Q)$(SUDO) ci/layouts bookworm bookworm-mini
+	$(Q)$(SUDO) build/release/tests/bench
 format: ## put every source file into the house format
 	clang-format -i $(wildcard */*.[ch])
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do \
+	  printf '  %-9s %s\n' "$$target" "$$text"; done
 clean: ## remove what was built, but not the layouts
 	rm -rf $(filter-out build/layouts,$(wildcard build/*))
+distclean: ## remove everything that was built
+	rm -rf build
 
 -include $(wildcard $(OBJ)/*/*.d)

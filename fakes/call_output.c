@@ -81,15 +81,6 @@ static void on_in(struct loop *loop, struct watch *watch, unsigned events)
         call_client_watch(call);
 }
 
-static int passed_fd(struct msghdr *msg)
-{
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-    int fd = -1;
-    if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-        memcpy(&fd, CMSG_DATA(cmsg), sizeof fd);
-    return fd;
-}
-
 static void watch_terminal(struct call *call, int master)
 {
     if (master < 0 || call->process.out_fd >= 0)
@@ -113,20 +104,13 @@ static void on_report(struct loop *loop, struct watch *watch, unsigned events)
         struct agent_result result;
         char byte;
     } message;
-    struct iovec iov = {.iov_base = &message, .iov_len = sizeof message};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(call->process.report_fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    int passed_fd;
+    ssize_t n =
+        wire_take_fd(call->process.report_fd, &message, sizeof message, MSG_DONTWAIT, &passed_fd);
+    if (n == -EAGAIN || n == -EINTR)
         return;
     if (n == 1 && message.byte == 'T') {
-        watch_terminal(call, passed_fd(&msg));
+        watch_terminal(call, passed_fd);
         return;
     }
     if (n == (ssize_t)sizeof message.result && call->kind == RULE_CP) {

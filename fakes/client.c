@@ -28,7 +28,7 @@ static int open_machine(const char *state_path, const char *name, struct err *er
 /* --- starting and stopping ------------------------------------------------------ */
 
 /* The starter's side of vmm.h's pairs. */
-static int read_boot_answer(int fd, pid_t *ret_pid, struct err *err)
+static int read_boot_answer(int fd, struct reply *forced, pid_t *ret_pid, struct err *err)
 {
     CLEANUP(buf_release) struct buf answer = BUF_INIT;
     int ret = io_read_all(fd, &answer, 65536);
@@ -48,6 +48,12 @@ static int read_boot_answer(int fd, pid_t *ret_pid, struct err *err)
             text = value;
         else if (strcmp(key, "errno") == 0)
             errnum = (int)strtol(value, NULL, 10);
+        else if (strcmp(key, "status") == 0 && forced)
+            forced->status = (int)strtol(value, NULL, 10);
+        else if (strcmp(key, "text") == 0 && forced)
+            buf_add(&forced->err, value);
+        else if (strcmp(key, "killed") == 0 && forced)
+            forced->killed = true;
     }
     if (ready && pid > 0) {
         *ret_pid = pid;
@@ -90,7 +96,7 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
     if (monitor < 0)
         return monitor;
     io_close(&write_fd);
-    return read_boot_answer(read_fd, ret_vmm_pid, err);
+    return read_boot_answer(read_fd, boot->ret_reply, ret_vmm_pid, err);
 }
 
 static int connect_machine(int machine_fd, struct err *err)

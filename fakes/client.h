@@ -52,12 +52,15 @@ struct boot {
     const char *state_path;
     const char *name;
     const char *faults; /* rules armed for the machine's whole run; NULL: none */
+    /* What a rule on `start` wants shown instead; status -1: nothing. May be NULL. */
+    struct reply *ret_reply;
     int owner_fd; /* read end of the owner's pipe: EOF there ends the VMM; -1: lives until stop */
 };
 
 /*
  * Starts the machine's VMM and waits until its main command runs.
- * Errors: -EALREADY it runs already; -ENOENT no such machine, or its layout is not built.
+ * Errors: -EALREADY it runs already; -ECANCELED a rule kept it from starting; -ENOENT no such
+ * machine, or its layout is not built.
  */
 int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
 

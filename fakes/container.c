@@ -198,13 +198,13 @@ static int proc_protect(int root_fd, struct err *err)
             continue; /* this kernel has none */
         char target[64];
         snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
-        int ret = mount(target, target, NULL, MS_BIND, NULL);
+        int ret = mount(target, target, "none", MS_BIND, NULL);
         close(fd);
         /* Named anew: the old descriptor is still below the new mount. */
         fd = ret < 0 ? -1 : openat(root_fd, path, O_PATH | O_CLOEXEC);
         snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
         if (fd < 0 ||
-            mount(NULL, target, NULL,
+            mount("none", target, "none",
                   MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
             ret = -1;
         int errnum = errno;
@@ -226,7 +226,7 @@ static int make_read_only(int root_fd, const char *path, struct err *err)
         char target[64];
         snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
         unsigned long flags = pass == 0 ? MS_BIND : MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV;
-        if (fd < 0 || mount(target, target, NULL, flags, NULL) < 0)
+        if (fd < 0 || mount(target, target, "none", flags, NULL) < 0)
             return err_set(err, errno, "make /%s read-only", path);
     }
     return 0;
@@ -242,7 +242,7 @@ static int pivot(int root_fd, struct err *err)
 
 int container_enter(const struct record *record, struct err *err)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
         return err_set(err, errno, "make mounts private");
     CLEANUP(io_close) int root_fd = open_folder(AT_FDCWD, "merged", err);
     if (root_fd < 0)

@@ -20,7 +20,10 @@ struct faults {
     }
 
 void faults_release(struct faults *faults);
-/* text: rules separated by newlines, or @FILE; NULL and "" arm nothing. */
+/*
+ * text: rules separated by newlines, or @FILE; NULL and "" arm nothing. -ENOTSUP: a rule
+ * that this machine could never fire.
+ */
 int faults_parse(struct faults *faults, const char *text, struct err *err);
 
 /*

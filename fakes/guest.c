@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "wire.h"
+
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 int guest_init(struct guest *guest, const struct record *record, struct err *err)
@@ -152,8 +154,9 @@ static const char **merge_env(const char *const *const *lists, size_t n_lists)
     return merged;
 }
 
-/* Looks argv[0] up as the container runtime does, in the command's own PATH. */
-static void child_execute(const char *const *argv, const char *const *env, int report_fd)
+/* Looks argv[0] up as the container runtime does, in the command's own PATH. Returns why
+ * it could not be executed. */
+static int child_execute(const char *const *argv, const char *const *env)
 {
     union {
         const char *const *in;
@@ -174,28 +177,7 @@ static void child_execute(const char *const *argv, const char *const *env, int r
                 errnum = errno;
         }
     }
-    child_fail(report_fd, GUEST_EXECUTE, errnum, NULL);
-}
-
-static int send_master(int report_fd, int master_fd)
-{
-    char byte = 'T';
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-    cmsg->cmsg_level = SOL_SOCKET;
-    cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(sizeof master_fd);
-    memcpy(CMSG_DATA(cmsg), &master_fd, sizeof master_fd);
-    return sendmsg(report_fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+    return errnum;
 }
 
 /* A terminal of the guest's own devpts becomes 0, 1 and 2; its master goes to the VMM. */
@@ -208,9 +190,9 @@ static int child_terminal(int report_fd)
     int slave = open(name, O_RDWR);
     if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
         return -errno;
-    int ret = send_master(report_fd, master);
-    if (ret < 0)
-        return ret;
+    ssize_t n = wire_put_fd(report_fd, "T", 1, master);
+    if (n < 0)
+        return (int)n;
     close(master);
     for (int i = 0; i < 3; i++)
         if (dup2(slave, i) < 0)
@@ -266,11 +248,6 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (command->agent) /* the agent belongs to the VM, not to the container */
         child_agent(command->agent, ends->report);
     child_streams(command, ends);
-    const char *home = "HOME=/root";
-    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", home, NULL};
-    const char *const *const lists[] = {base, (const char *const *)guest->record->env,
-                                        command->env};
-    const char **env = merge_env(lists, 3);
     ret = container_confine(&err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
@@ -280,7 +257,13 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     const char *cwd = command->cwd ? command->cwd : guest->record->workdir;
     if (cwd && chdir(cwd) < 0)
         child_fail(ends->report, GUEST_CHDIR, errno, NULL);
-    child_execute(command->argv, env, ends->report);
+    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", "HOME=/root", NULL};
+    const char *const *const lists[] = {base, (const char *const *)guest->record->env,
+                                        command->env};
+    const char **env = merge_env(lists, 3);
+    ret = child_execute(command->argv, env);
+    free(env);
+    child_fail(ends->report, GUEST_EXECUTE, ret, NULL);
 }
 
 /* --- in the VMM --------------------------------------------------------------- */

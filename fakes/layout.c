@@ -21,14 +21,6 @@ static char *text_copy(const char *text)
     return copy;
 }
 
-void layout_list_free(char ***names)
-{
-    for (char **name = *names; name && *name; name++)
-        free(*name);
-    free(*names);
-    *names = NULL;
-}
-
 void layout_release(struct layout *layout)
 {
     free(layout->name);
@@ -36,9 +28,9 @@ void layout_release(struct layout *layout)
     free(layout->suite);
     free(layout->digest);
     free(layout->debian_version);
-    layout_list_free(&layout->layers);
-    layout_list_free(&layout->hide);
-    layout_list_free(&layout->hooks);
+    io_free_list(&layout->layers);
+    io_free_list(&layout->hide);
+    io_free_list(&layout->hooks);
     *layout = (struct layout)LAYOUT_INIT;
 }
 
@@ -88,7 +80,7 @@ static int strings_read(const json_t *array, const char *folder, char ***ret_str
     if (!json_is_array(array))
         return -EINVAL;
     size_t count = json_array_size(array);
-    CLEANUP(layout_list_free) char **strings = calloc(count + 1, sizeof *strings);
+    CLEANUP(io_free_list) char **strings = calloc(count + 1, sizeof *strings);
     if (!strings)
         abort();
     for (size_t i = 0; i < count; i++) {
@@ -168,7 +160,7 @@ int layout_list(char ***ret_names, struct err *err)
     CLEANUP(dir_close) DIR *dir = NULL;
     if (layouts_find(&layouts_path, NULL) == 0 && !(dir = opendir(layouts_path)))
         return err_set(err, errno, "open %s", layouts_path);
-    CLEANUP(layout_list_free) char **names = calloc(1, sizeof *names);
+    CLEANUP(io_free_list) char **names = calloc(1, sizeof *names);
     if (!names)
         abort();
     size_t count = 0;

@@ -43,9 +43,8 @@ void layout_release(struct layout *layout);
  */
 int layout_open(const char *name, struct layout *ret_layout, struct err *err);
 
-/* The names of the built layouts, sorted; none is no error. Free with layout_list_free(). */
+/* The names of the built layouts, sorted; none is no error. Free with io_free_list(). */
 int layout_list(char ***ret_names, struct err *err);
-void layout_list_free(char ***names);
 
 /*
  * Which layout an image stands for: NAME, debian:NAME or debian:NAME-slim, where NAME is a

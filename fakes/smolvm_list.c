@@ -79,7 +79,7 @@ static void add_header(struct buf *out)
 
 int smolvm_list_machines(struct smolvm_run *run)
 {
-    CLEANUP(state_list_free) char **names = NULL;
+    CLEANUP(io_free_list) char **names = NULL;
     CLEANUP(json_release) json_t *array = json_array();
     CLEANUP(buf_release) struct buf rows = BUF_INIT;
     struct err err;

@@ -15,7 +15,6 @@
 
 #include "../fault/rule_set.h"
 #include "journal.h"
-#include "reply.h"
 #include "smolvm_text.h"
 #include "smolvm_verbs.h"
 #include "vmm.h"
@@ -26,9 +25,9 @@ static int read_faults(char **ret_faults, struct err *err)
     const char *given = getenv("KILLPOINT_FAULTS");
     if (!given || !*given)
         return 0;
-    CLEANUP(rule_set_release) struct rule_set set = RULE_SET_INIT;
+    CLEANUP(faults_release) struct faults faults = FAULTS_INIT;
     CLEANUP(buf_release) struct buf text = BUF_INIT;
-    int ret = rule_set_parse(given, reply_names, &set, err);
+    int ret = faults_parse(&faults, given, err);
     /* The machine has another working folder, so it gets the rules and not the file's name. */
     if (ret == 0 && given[0] == '@')
         ret = io_read_file(AT_FDCWD, given + 1, &text, RULE_SET_BYTES_MAX, err);

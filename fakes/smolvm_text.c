@@ -33,11 +33,9 @@ int smolvm_version_parse(const char *text, int *ret_version, struct err *err)
 
 void smolvm_text_error(struct buf *err_out, const char *fmt, ...)
 {
-    char *text;
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
+    char *text = io_vformat(fmt, args);
     va_end(args);
     buf_printf(err_out, "Error: %s\n", text);
     free(text);

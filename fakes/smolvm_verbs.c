@@ -173,9 +173,19 @@ static int run_start(struct smolvm_run *run)
     if (layout_open(record.layout, &layout, &err) < 0)
         return smolvm_run_own_error(run, &err);
     say_starting(run, &record);
-    const struct boot boot = {
-        .state_path = run->state_path, .name = run->machine, .faults = run->faults, .owner_fd = -1};
+    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    const struct boot boot = {.state_path = run->state_path,
+                              .name = run->machine,
+                              .faults = run->faults,
+                              .ret_reply = &forced,
+                              .owner_fd = -1};
     ret = client_boot(&boot, &pid, &err);
+    run->reply.killed = forced.killed;
+    if (forced.status >= 0) {
+        buf_append(&run->err, buf_str(&forced.err), forced.err.len);
+        return forced.status;
+    }
     if (ret == -EALREADY)
         return say_running(run, "already running", state_vmm_pid(run->state_path, run->machine));
     if (ret < 0) {

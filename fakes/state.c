@@ -15,27 +15,14 @@
 #define RECORD_MAX_BYTES (1024 * 1024)
 #define NAME_MAX_BYTES 63
 
-static void list_free(char ***list)
-{
-    for (size_t i = 0; *list && (*list)[i]; i++)
-        free((*list)[i]);
-    free(*list);
-    *list = NULL;
-}
-
-void state_list_free(char ***names)
-{
-    list_free(names);
-}
-
 void record_release(struct record *record)
 {
     free(record->name);
     free(record->image);
     free(record->layout);
     free(record->workdir);
-    list_free(&record->env);
-    list_free(&record->read_only);
+    io_free_list(&record->env);
+    io_free_list(&record->read_only);
     *record = (struct record){0};
 }
 
@@ -164,7 +151,7 @@ static char **list_from_json(const json_t *array)
     for (size_t i = 0; list && i < count; i++) {
         const char *text = json_string_value(json_array_get(array, i));
         if (!text) {
-            list_free(&list);
+            io_free_list(&list);
             return NULL;
         }
         list[i] = copy_string(text);
@@ -196,8 +183,8 @@ static int record_parse(const json_t *json, struct record *ret_record, const cha
     }
     char **env_list = list_from_json(env), **read_only_list = list_from_json(read_only);
     if (!env_list || !read_only_list) {
-        list_free(&env_list);
-        list_free(&read_only_list);
+        io_free_list(&env_list);
+        io_free_list(&read_only_list);
         *ret_why = "env and read_only are lists of strings";
         return -EINVAL;
     }
@@ -314,7 +301,7 @@ int state_list(const char *state_path, char ***ret_names, struct err *err)
     if (!dir && errno != ENOENT)
         return err_set(err, errno, "open %s", machines);
     size_t count = 0;
-    CLEANUP(state_list_free) char **names = calloc(1, sizeof *names);
+    CLEANUP(io_free_list) char **names = calloc(1, sizeof *names);
     struct dirent *entry;
     while (names && dir && (entry = readdir(dir))) {
         if (state_check_name(entry->d_name, NULL) < 0)

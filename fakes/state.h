@@ -59,7 +59,6 @@ int state_remove(const char *state_path, const char *name, struct err *err);
 
 /* The names of all machines, sorted; a NULL-terminated list the caller frees. */
 int state_list(const char *state_path, char ***ret_names, struct err *err);
-void state_list_free(char ***names);
 
 /* The VMM's pid while the machine runs, 0 while it does not. */
 pid_t state_vmm_pid(const char *state_path, const char *name);

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_DEADLINE_MS 5000
@@ -21,9 +22,15 @@ static void tell(const struct buf *pairs)
     io_write_all(STDOUT_FILENO, pairs->data, pairs->len);
 }
 
-static void tell_result(int ret, const struct err *err)
+static void tell_result(int ret, const struct err *err, const struct reply *forced)
 {
     CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+    if (forced->killed)
+        wire_pair(&pairs, "killed", "");
+    if (forced->status >= 0) {
+        wire_pair_number(&pairs, "status", forced->status);
+        wire_pair(&pairs, "text", buf_str(&forced->err));
+    }
     if (ret == 0)
         wire_pair(&pairs, "ready", "");
     else {
@@ -49,6 +56,13 @@ bool vmm_kill_main(struct vmm *vmm)
     return vmm->guest.main_pid > 0 && kill(vmm->guest.main_pid, SIGKILL) == 0;
 }
 
+static int start_main(struct vmm *vmm, struct err *err)
+{
+    int ret = guest_start_main(&vmm->guest, err);
+    vmm->main_started_ms = io_now_ms();
+    return ret;
+}
+
 int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
 {
     struct record record = {0};
@@ -65,9 +79,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
         guest_main_ended(&vmm->guest);
     }
     memset(vmm->counts, 0, sizeof vmm->counts);
-    ret = guest_start_main(&vmm->guest, err);
-    vmm->main_started_ms = io_now_ms();
-    return ret;
+    return start_main(vmm, err);
 }
 
 static void on_child(struct loop *loop, pid_t pid, int status)
@@ -100,13 +112,13 @@ static void on_owner(struct loop *loop, struct watch *watch, unsigned events)
     loop_stop(loop);
 }
 
-static int boot(struct vmm *vmm, const char *rules, bool owned, struct err *err)
+static int boot(struct vmm *vmm, bool owned, struct err *err)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "smolvm-vmm");
     if (fchdir(vmm->machine_fd) < 0)
         return err_set(err, errno, "enter the machine's folder");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return err_set(err, errno, "mount /proc");
     if (sethostname(vmm->record.name, strlen(vmm->record.name)) < 0)
@@ -119,7 +131,7 @@ static int boot(struct vmm *vmm, const char *rules, bool owned, struct err *err)
     if (ret == 0)
         ret = guest_init(&vmm->guest, &vmm->record, err);
     if (ret == 0)
-        ret = vmm_arm(vmm, rules, err);
+        ret = start_main(vmm, err);
     if (ret < 0)
         return ret;
     int listen_fd = wire_listen(vmm->machine_fd, "sock");
@@ -145,11 +157,60 @@ static void end_guests(struct vmm *vmm)
             tracer_status(&vmm->tracer, pid, status);
 }
 
+/*
+ * The first rule on `start` at this place. Returns whether the machine is to be left
+ * alone: a reply or a status at begin stands for a start that never was.
+ */
+static bool start_rule(struct vmm *vmm, enum rule_place place, struct reply *forced)
+{
+    size_t at = 0;
+    int index = faults_next(&vmm->armed, RULE_START, 1, place, &at);
+    if (index < 0)
+        return false;
+    const struct rule *rule = &vmm->armed.set.rules[index];
+    struct timespec delay = {rule->delay_ms / 1000, rule->delay_ms % 1000 * 1000000};
+    vmm->armed.fired[index]++;
+    switch (rule->action) {
+    case RULE_STATUS: forced->status = rule->status; break;
+    case RULE_REPLY:
+        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
+        break;
+    case RULE_DELAY: nanosleep(&delay, NULL); break;
+    case RULE_SIGNAL:
+        if (rule->scope == RULE_VM)
+            vmm_die(vmm);
+        else if (rule->scope == RULE_CLIENT)
+            forced->killed = true;
+        else
+            vmm_kill_main(vmm);
+        break;
+    default: break;
+    }
+    return place == RULE_BEGIN && forced->status >= 0;
+}
+
+/* Boots as far as the rules on `start` let it, and tells the starter. */
+static int start(struct vmm *vmm, const char *rules, bool owned)
+{
+    struct err err;
+    struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    int ret = faults_parse(&vmm->armed, rules, &err);
+    if (ret == 0 && start_rule(vmm, RULE_BEGIN, &forced))
+        ret = err_text(&err, ECANCELED, "a rule keeps the machine from starting");
+    if (ret == 0)
+        ret = boot(vmm, owned, &err);
+    if (ret == 0)
+        start_rule(vmm, RULE_END, &forced);
+    tell_result(ret, &err, &forced);
+    reply_release(&forced);
+    return ret;
+}
+
 static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
 {
     struct err err;
-    int ret = boot(vmm, rules, owned, &err);
-    tell_result(ret, &err);
+    int ret = start(vmm, rules, owned);
     if (ret == 0 && loop_run(&vmm->loop, &err) < 0)
         dprintf(STDERR_FILENO, "%s\n", err.msg);
     while (vmm->calls)
@@ -243,14 +304,14 @@ int vmm_main(int argc, char **argv)
     struct err err;
     int ret = prepare(&vmm, argv[3], &lock_fd, &err);
     if (ret < 0) {
-        tell_result(ret, &err);
+        tell_result(ret, &err, &(const struct reply){.status = -1});
         vmm_release(&vmm);
         return 1;
     }
     pid_t pid = fork();
     if (pid < 0) {
         err_set(&err, errno, "fork");
-        tell_result(-EAGAIN, &err);
+        tell_result(-EAGAIN, &err, &(const struct reply){.status = -1});
         vmm_release(&vmm);
         return 1;
     }

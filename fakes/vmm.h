@@ -9,7 +9,8 @@
  *
  *   smolvm _boot-vm --owned|--free STATE NAME [RULES]
  *     stdin   --owned: the read end of the owner's pipe; end-of-file there ends the machine
- *     stdout  pairs (wire.h): "pid" N, then "ready" "" or "error" TEXT and "errno" N
+ *     stdout  pairs (wire.h): "pid" N, then "ready" "" or "error" TEXT and "errno" N; where a
+ *             rule on `start` says what the CLI shows: "status" N and "text", or "killed" ""
  *     stderr  MACHINE/vmm.log
  */
 #ifndef KILLPOINT_VMM_H

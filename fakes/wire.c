@@ -49,14 +49,20 @@ int wire_flush(struct wire *wire)
     return 0;
 }
 
-int wire_send_fd(struct wire *wire, enum wire_type type, int fd)
+/* Room for one descriptor, aligned as cmsg(3) wants it. */
+union control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+ssize_t wire_put_fd(int socket_fd, const void *data, size_t len, int fd)
 {
-    char head[HEAD_BYTES] = {(char)type};
-    struct iovec iov = {.iov_base = head, .iov_len = sizeof head};
     union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+        const void *in;
+        void *out;
+    } base = {.in = data}; /* sendmsg() changes nothing */
+    struct iovec iov = {.iov_base = base.out, .iov_len = len};
+    union control control;
     memset(&control, 0, sizeof control);
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
@@ -69,19 +75,34 @@ int wire_send_fd(struct wire *wire, enum wire_type type, int fd)
     memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
     ssize_t n;
     do
-        n = sendmsg(wire->fd, &msg, MSG_NOSIGNAL);
+        n = sendmsg(socket_fd, &msg, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n == (ssize_t)sizeof head ? 0 : -EIO;
+    return n < 0 ? -errno : n;
 }
 
-static void take_passed_fd(struct wire *wire, struct msghdr *msg)
+ssize_t wire_take_fd(int socket_fd, void *data, size_t len, int flags, int *ret_fd)
 {
-    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-            continue;
-        io_close(&wire->passed_fd);
-        memcpy(&wire->passed_fd, CMSG_DATA(cmsg), sizeof wire->passed_fd);
-    }
+    struct iovec iov = {.iov_base = data, .iov_len = len};
+    union control control;
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof control.bytes};
+    *ret_fd = -1;
+    ssize_t n = recvmsg(socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return -errno;
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+    if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
+        memcpy(ret_fd, CMSG_DATA(cmsg), sizeof *ret_fd);
+    return n;
+}
+
+int wire_send_fd(struct wire *wire, enum wire_type type, int fd)
+{
+    const char head[HEAD_BYTES] = {(char)type};
+    ssize_t n = wire_put_fd(wire->fd, head, sizeof head, fd);
+    return n < 0 ? (int)n : n == (ssize_t)sizeof head ? 0 : -EIO;
 }
 
 int wire_fill(struct wire *wire)
@@ -92,19 +113,14 @@ int wire_fill(struct wire *wire)
         wire->in_used = 0;
     }
     char chunk[65536];
-    struct iovec iov = {.iov_base = chunk, .iov_len = sizeof chunk};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(wire->fd, &msg, MSG_CMSG_CLOEXEC);
+    int passed_fd;
+    ssize_t n = wire_take_fd(wire->fd, chunk, sizeof chunk, 0, &passed_fd);
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    take_passed_fd(wire, &msg);
+        return n == -EAGAIN || n == -EINTR ? 0 : (int)n;
+    if (passed_fd >= 0) {
+        io_close(&wire->passed_fd);
+        wire->passed_fd = passed_fd;
+    }
     if (n == 0)
         wire->ended = true;
     buf_append(&wire->in, chunk, (size_t)n);

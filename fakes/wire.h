@@ -53,8 +53,13 @@ void wire_queue(struct wire *wire, enum wire_type type, const void *data, size_t
 /* Returns 0 (the queue may still hold bytes, see wire_pending) or -errno. */
 int wire_flush(struct wire *wire);
 size_t wire_pending(const struct wire *wire);
-/* Sends one small frame with a descriptor, blocking. */
+/* Sends one empty frame with a descriptor, blocking. */
 int wire_send_fd(struct wire *wire, enum wire_type type, int fd);
+
+/* sendmsg(2) and recvmsg(2) with one descriptor beside the bytes. Both return the number of
+ * bytes, or -errno; *ret_fd is -1 when none came. */
+ssize_t wire_put_fd(int socket_fd, const void *data, size_t len, int fd);
+ssize_t wire_take_fd(int socket_fd, void *data, size_t len, int flags, int *ret_fd);
 
 /* Reads what there is, once. Returns 0, also at the end (then ->ended), or -errno. */
 int wire_fill(struct wire *wire);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,16 +111,29 @@ const char *buf_str(const struct buf *buf)
     return buf->data ? buf->data : "";
 }
 
+char *io_vformat(const char *fmt, va_list args)
+{
+    char *text = NULL;
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();
+    return text;
+}
+
 char *io_format(const char *fmt, ...)
 {
     va_list args;
-    char *text = NULL;
     va_start(args, fmt);
-    int len = vasprintf(&text, fmt, args);
+    char *text = io_vformat(fmt, args);
     va_end(args);
-    if (len < 0)
-        abort();
     return text;
+}
+
+void io_free_list(char ***list)
+{
+    for (char **item = *list; item && *item; item++)
+        free(*item);
+    free(*list);
+    *list = NULL;
 }
 
 int io_write_all(int fd, const void *data, size_t len)

@@ -8,6 +8,7 @@
 #ifndef KILLPOINT_IO_H
 #define KILLPOINT_IO_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,10 @@ const char *buf_str(const struct buf *buf);
 
 /* asprintf that aborts when memory ends; the caller frees the result. */
 char *io_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *io_vformat(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
+
+/* Frees a NULL-terminated list and its strings; NULL is allowed. */
+void io_free_list(char ***list);
 
 /* Writes all, across short writes and EINTR. Returns 0 or -errno. */
 int io_write_all(int fd, const void *data, size_t len);

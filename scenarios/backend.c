@@ -170,7 +170,7 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
     const struct loading loading = {path, &backend, diags};
     struct view root;
-    size_t before = diags->count;
+    size_t before = diags->told;
     if (validate_file(path, &keys_backend, &backend.pool, diags, &root) < 0)
         return -EINVAL;
     backend.path = pool_copy(&backend.pool, path);
@@ -178,7 +178,7 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     if (!backend.dir)
         diags_add(diags, path, 0, 0, "the folder cannot be found: %s", strerror(errno));
     read_backend(&loading, root);
-    if (diags->count != before)
+    if (diags->told != before)
         return -EINVAL;
     *ret_backend = backend;
     backend = (struct backend)BACKEND_INIT;
@@ -189,10 +189,19 @@ void backend_from_command(const char *const *argv, struct backend *ret_backend)
 {
     static const char *const none[] = {NULL};
     struct backend backend = BACKEND_INIT;
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    const char **command = pool_alloc(&backend.pool, count + 1, sizeof *command);
+    memcpy(command, argv, count * sizeof *command);
+    /* It runs in its trial's folder, but was named from here. */
+    CLEANUP(io_free) char *program = strchr(argv[0], '/') ? realpath(argv[0], NULL) : NULL;
+    if (program)
+        command[0] = pool_copy(&backend.pool, program);
     backend.name = "command";
-    backend.title = pool_format(&backend.pool, "%s", argv[0]);
+    backend.title = pool_copy(&backend.pool, argv[0]);
     backend.env = none;
-    backend.command[DRIVER_SMOLVM] = argv;
+    backend.command[DRIVER_SMOLVM] = command;
     set_capabilities(&backend, none, false);
     *ret_backend = backend;
 }

@@ -44,8 +44,8 @@ void backend_release(struct backend *backend);
 int backend_load(const char *path, struct backend *ret_backend, struct diags *diags);
 
 /*
- * The command line behind `--`, which drives smolvm and declares nothing; argv is borrowed
- * and may hold placeholders.
+ * The command line behind `--`, which drives smolvm and declares nothing. Its strings are
+ * borrowed and may hold placeholders; a program named by a path is found from here.
  */
 void backend_from_command(const char *const *argv, struct backend *ret_backend);
 

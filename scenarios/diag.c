@@ -1,5 +1,7 @@
 #include "diag.h"
 
+#include "../fault/io.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +15,15 @@ void diags_release(struct diags *diags)
 
 void diags_add(struct diags *diags, const char *path, int line, int column, const char *fmt, ...)
 {
-    char *text;
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
+    char *text = io_vformat(fmt, args);
     va_end(args);
     /* A control byte from the file must not reach the reader's terminal. */
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
+    diags->told++;
     for (size_t i = 0; i < diags->count; i++) {
         const struct diag *old = &diags->items[i];
         if (old->line == line && old->column == column && !strcmp(old->path, path) &&

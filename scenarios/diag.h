@@ -23,10 +23,11 @@ struct diags {
     struct diag *items;
     size_t count;
     size_t cap;
+    size_t told; /* how often diags_add() was called: a mistake found again counts again */
 };
 #define DIAGS_INIT                                                                                 \
     {                                                                                              \
-        POOL_INIT, NULL, 0, 0                                                                      \
+        POOL_INIT, NULL, 0, 0, 0                                                                   \
     }
 
 void diags_release(struct diags *diags);

@@ -60,7 +60,7 @@ int expectations_load(const char *path, struct pool *pool, struct expectations *
                       struct diags *diags)
 {
     struct view root;
-    size_t before = diags->count;
+    size_t before = diags->told;
     if (validate_file(path, &keys_expectations, pool, diags, &root) < 0)
         return -EINVAL;
     struct view items = schema_get(root, "expectations");
@@ -71,7 +71,7 @@ int expectations_load(const char *path, struct pool *pool, struct expectations *
         read_match(path, pool, &list.items[i], diags);
         check_repeated(&list, &list.items[i], diags);
     }
-    if (diags->count != before)
+    if (diags->told != before)
         return -EINVAL;
     *ret_list = list;
     return 0;

@@ -10,6 +10,7 @@
 #include "keys.h"
 
 #define NAME "killpoint explain"
+#define COLUMN 30 /* where the words begin in lists of keys */
 
 /* --- names ---------------------------------------------------------------- */
 
@@ -111,16 +112,19 @@ static void write_example(struct buf *text, const char *example)
     }
 }
 
-/* A key's line in a list: its name and the first sentence about it. */
+/* A key in a list: its name, and the first sentence about it in a column of its own. */
 static void write_line(struct buf *text, const char *name, const struct schema_key *key)
 {
+    CLEANUP(buf_release) struct buf column = BUF_INIT;
     const char *doc = key->doc ? key->doc : "";
     const char *end = strstr(doc, ". ");
-    int len = end ? (int)(end + 1 - doc) : (int)strlen(doc);
-    if (strlen(name) > 26)
-        buf_printf(text, "  %s\n  %28s%.*s\n", name, "", len, doc);
-    else
-        buf_printf(text, "  %-28s%.*s\n", name, len, doc);
+    CLEANUP(io_free)
+    char *sentence = io_format("%.*s", end ? (int)(end + 1 - doc) : (int)strlen(doc), doc);
+    explain_wrap(&column, COLUMN, sentence);
+    buf_printf(text, "  %-*s", COLUMN - 2, name);
+    if (strlen(name) > COLUMN - 4)
+        buf_printf(text, "\n%*s", COLUMN, "");
+    buf_add(text, buf_str(&column) + strspn(buf_str(&column), " "));
 }
 
 static void write_key(struct buf *text, const char *name, const struct schema_key *key)

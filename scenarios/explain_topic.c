@@ -35,14 +35,19 @@ void explain_wrap(struct buf *text, size_t indent, const char *words)
 static void write_checks(struct buf *text)
 {
     const struct audit_def *defs = audit_defs();
-    buf_add(text, "Checks of the claim, the calls and the words. What `expect` leaves out is not "
-                  "judged.\n\n");
+    explain_wrap(text, 0,
+                 "Checks of the claim, the calls and the words. What `expect` leaves out is not "
+                 "judged.");
+    buf_add(text, "\n");
     for (const struct check_info *check = scenario_checks; check->id; check++) {
         buf_printf(text, "  %s\n", check->id);
         explain_wrap(text, 6, check->doc);
     }
-    buf_add(text, "\nChecks of the guest's trust store, by the audit. expect.store says which "
-                  "levels decide.\n\n");
+    buf_add(text, "\n");
+    explain_wrap(text, 0,
+                 "Checks of the guest's trust store, by the audit. expect.store says which levels "
+                 "decide.");
+    buf_add(text, "\n");
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
         CLEANUP(io_free) char *right = io_format("Right: %s.", defs[i].expected);
         CLEANUP(io_free) char *source = io_format("Source: %s", defs[i].source);
@@ -69,19 +74,21 @@ static const char *const key_docs[RULE_KEY_COUNT] = {
     [RULE_KEY_DELAY] = "instead: held that many milliseconds",
     [RULE_KEY_STATUS] = "instead: the call ends with this status",
     [RULE_KEY_REPLY] = "instead: the call ends as one of the replies below says",
-    [RULE_KEY_SCOPE] = "who gets the signal: all processes of the call, the one that stands "
-                       "there, PID 1, the VM, or the client",
+    [RULE_KEY_SCOPE] =
+        "who gets the signal: the call's processes, the one there, PID 1, the VM, the client",
     [RULE_KEY_LOSE] = "scope=vm: the files go back to the last sync",
 };
 
 /* The words that a key's value may be, or NULL. */
 static const char *const *values_of(size_t key)
 {
+    static const char *const lose_words[] = {"all", NULL};
     switch (key) {
     case RULE_KEY_SINCE: return rule_since_words;
     case RULE_KEY_PER: return rule_per_words;
     case RULE_KEY_TIMING: return rule_timing_words;
     case RULE_KEY_SCOPE: return rule_scope_words;
+    case RULE_KEY_LOSE: return lose_words;
     default: return NULL;
     }
 }
@@ -90,6 +97,15 @@ static void add_words(struct buf *text, const char *const *words, const char *be
 {
     for (size_t i = 0; words[i]; i++)
         buf_printf(text, "%s%s", i ? between : "", words[i]);
+}
+
+static void write_calls(struct buf *text)
+{
+    CLEANUP(buf_release) struct buf calls = BUF_INIT;
+    buf_add(&calls, "CALL: ");
+    add_words(&calls, rule_call_words, ", ");
+    buf_add(&calls, "; #N is the N-th of the backend on this machine. Default: every exec.");
+    explain_wrap(text, 2, buf_str(&calls));
 }
 
 static void write_places(struct buf *text)
@@ -113,9 +129,8 @@ static void write_replies(struct buf *text)
 
 static void write_rules(struct buf *text)
 {
-    buf_add(text, "A rule says what goes wrong:  [CALL[#N] ]WHERE[:KEY=VALUE]...\n\n  CALL: ");
-    add_words(text, rule_call_words, ", ");
-    buf_add(text, "; #N is the N-th of the backend on this machine. Default: every exec.\n");
+    buf_add(text, "A rule says what goes wrong:  [CALL[#N] ]WHERE[:KEY=VALUE]...\n\n");
+    write_calls(text);
     write_places(text);
     buf_add(text, "\nKeys\n");
     for (size_t key = 0; key < RULE_KEY_COUNT; key++) {
@@ -144,8 +159,7 @@ static const char *const verdict_docs[VERDICT_COUNT] = {
     [VERDICT_TIMEOUT] = "The backend was over its deadline (limits.run_ms).",
     [VERDICT_CRASH] = "The backend died by a signal: it claimed nothing.",
     [VERDICT_LEAK] = "All is right, but a process outlived the backend.",
-    [VERDICT_UNSUPPORTED] = "The backend has not what the scenario needs, or said so (status 77). "
-                            "Fine.",
+    [VERDICT_UNSUPPORTED] = "The backend has not what is needed, or said so (status 77). Fine.",
     [VERDICT_SKIP] = "Not played, as the expectation list says. Fine.",
     [VERDICT_UNRESOLVED] = "Nothing is wrong, but a rule never fired: the fault never was.",
     [VERDICT_ERROR] = "The harness or the adapter (status 99) broke: nothing is known.",

@@ -1,8 +1,9 @@
 /*
  * keys.h: the tables of all kinds of files (schema.h), one root key each.
  *
- * To add a key: a row in keys.c, a member in the struct that the file is loaded into, and
- * a line in its loader. Validator, JSON Schema and `killpoint explain` follow by themselves.
+ * To add a key: a row in keys_scenario.c or keys.c, a member in the struct that the file is loaded
+ * into, and a line in its loader. Validator, JSON Schema and `killpoint explain` follow by
+ * themselves.
  */
 #ifndef KILLPOINT_KEYS_H
 #define KILLPOINT_KEYS_H

@@ -102,9 +102,9 @@ int layout_file_check(const char *path, struct diags *diags)
     const char *slash = strrchr(path, '/');
     const struct checking checking = {path, slash ? slash + 1 : path, &pool, diags};
     struct view root;
-    size_t before = diags->count;
+    size_t before = diags->told;
     if (validate_file(path, &keys_layout, &pool, diags, &root) < 0)
         return -EINVAL;
     check_layout(&checking, root);
-    return diags->count == before ? 0 : -EINVAL;
+    return diags->told == before ? 0 : -EINVAL;
 }

@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include "../fault/io.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,11 +48,9 @@ char *pool_copy(struct pool *pool, const char *text)
 
 char *pool_format(struct pool *pool, const char *fmt, ...)
 {
-    char *text;
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
+    char *text = io_vformat(fmt, args);
     va_end(args);
     return keep(pool, text);
 }

@@ -10,7 +10,9 @@
 
 #include "../fakes/layout.h"
 #include "../fault/home.h"
+#include "cmdline.h"
 #include "report.h"
+#include "suite.h"
 
 #define NAME "killpoint run"
 #define LIST_MAX 64
@@ -53,12 +55,6 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static error_t wrong(const char *what, const char *word)
-{
-    fprintf(stderr, NAME ": %s: '%s'\n", what, word);
-    return EINVAL;
-}
-
 static bool parse_number(const char *text, unsigned long max, unsigned long *ret_number)
 {
     char *end;
@@ -75,28 +71,29 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct options *options = state->input;
     unsigned long number;
     switch (key) {
-    case ARGP_KEY_INIT: state->err_stream = NULL; return 0; /* getopt's own line is enough */
     case OPT_BACKEND: options->backend = arg; return 0;
     case OPT_LAYOUT:
         if (options->n_layouts == LIST_MAX)
-            return wrong("too many layouts", arg);
+            return -cmdline_fail(NAME, -EINVAL, "too many layouts: '%s'", arg);
         options->layouts[options->n_layouts++] = arg;
         return 0;
     case OPT_DRIVER:
         options->driver = strcmp(arg, "smolvm") == 0   ? DRIVER_SMOLVM
                           : strcmp(arg, "docker") == 0 ? DRIVER_DOCKER
                                                        : -2;
-        return options->driver == -2 ? wrong("--driver takes smolvm or docker", arg) : 0;
+        return options->driver != -2
+                   ? 0
+                   : -cmdline_fail(NAME, -EINVAL, "--driver takes smolvm or docker: '%s'", arg);
     case 'j':
         if (!parse_number(arg, 1024, &number) || number == 0)
-            return wrong("-j takes a number from 1 to 1024", arg);
+            return -cmdline_fail(NAME, -EINVAL, "-j takes a number from 1 to 1024: '%s'", arg);
         options->jobs = (unsigned)number;
         return 0;
     case OPT_RESULTS: options->results = arg; return 0;
     case OPT_KEEP: options->keep = true; return 0;
     case OPT_SHUFFLE:
         if (!parse_number(arg, UINT32_MAX, &options->seed))
-            return wrong("--shuffle takes a number", arg);
+            return -cmdline_fail(NAME, -EINVAL, "--shuffle takes a number: '%s'", arg);
         options->shuffle = true;
         return 0;
     case ARGP_KEY_ARG: options->globs[options->n_globs++] = arg; return 0;
@@ -127,21 +124,17 @@ static int parse(int argc, char **argv, struct options *options)
         NULL,
         NULL,
         NULL};
-    char name[] = NAME;
     argc = split_command(argc, argv, options);
-    char *rest = argv[argc], *kept = argv[0];
-    argv[0] = name;
+    char *rest = argv[argc];
     argv[argc] = NULL;
-    error_t ret = argp_parse(&argp, argc, argv, 0, NULL, options);
-    argv[0] = kept;
+    int ret = cmdline_parse(&argp, NAME, argc, argv, options);
     argv[argc] = rest;
-    if (ret != 0)
-        return -EINVAL;
+    if (ret < 0)
+        return ret;
     if (!options->backend == !options->command)
-        return -wrong("give either --backend NAME or -- CMD",
-                      options->backend ? options->backend : "");
+        return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
     if (options->command && !options->command[0])
-        return -wrong("no command behind", "--");
+        return cmdline_fail(NAME, -EINVAL, "no command behind --");
     return 0;
 }
 
@@ -151,7 +144,7 @@ static int parse(int argc, char **argv, struct options *options)
 struct play {
     struct options options;
     struct backend backend;
-    struct scenario_set set;
+    struct suite suite;
     struct diags diags;
     struct trials all;    /* each scenario on its own layouts, for the expectation list */
     struct trials chosen; /* in the suite's order */
@@ -166,7 +159,7 @@ static void play_release(struct play *play)
     free(play->title);
     trials_release(&play->chosen);
     trials_release(&play->all);
-    scenario_set_release(&play->set);
+    suite_release(&play->suite);
     backend_release(&play->backend);
     diags_release(&play->diags);
 }
@@ -189,27 +182,6 @@ static int load_backend(struct play *play, struct err *err)
     if (access(path, R_OK) < 0)
         return err_set(err, errno, "backend %s", path);
     return backend_load(path, &play->backend, &play->diags);
-}
-
-static int load_suite(struct play *play, struct err *err)
-{
-    CLEANUP(io_free) char *folder = NULL;
-    int ret = home_find("scenarios/suite", &folder, err);
-    return ret < 0 ? ret : scenario_load_dir(folder, NULL, &play->set, &play->diags);
-}
-
-static int check_globs(const struct play *play)
-{
-    for (size_t g = 0; g < play->options.n_globs; g++) {
-        bool found = false;
-        for (size_t i = 0; i < play->chosen.count && !found; i++)
-            found = trial_matches(play->chosen.items[i].id, play->options.globs[g]);
-        if (!found) {
-            fprintf(stderr, NAME ": no trial matches '%s'\n", play->options.globs[g]);
-            return -ENOENT;
-        }
-    }
-    return play->chosen.count > 0 ? 0 : -ENOENT;
 }
 
 static int check_layouts(const struct play *play, struct err *err)
@@ -241,24 +213,25 @@ static void shuffle(struct trials *trials, unsigned long seed)
     }
 }
 
-static void select_trials(struct play *play)
+static int select_trials(struct play *play, struct err *err)
 {
     const struct options *options = &play->options;
     const struct selection everything = {.layouts = NULL, .driver = -1, .globs = NULL};
     const struct selection chosen = {.layouts = options->n_layouts ? options->layouts : NULL,
                                      .driver = options->driver,
                                      .globs = options->n_globs ? options->globs : NULL};
-    scenario_expand(&play->set, &everything, &play->all);
-    scenario_expand(&play->set, &chosen, &play->chosen);
+    scenario_expand(&play->suite.scenarios, &everything, &play->all);
+    int ret = suite_select(&play->suite, &chosen, &play->chosen, err);
+    if (ret < 0)
+        return ret;
     play->order.count = play->chosen.count;
     play->order.items = calloc(play->chosen.count + 1, sizeof *play->order.items);
     if (!play->order.items)
         abort();
-    if (play->chosen.count > 0)
-        memcpy(play->order.items, play->chosen.items,
-               play->chosen.count * sizeof *play->order.items);
+    memcpy(play->order.items, play->chosen.items, play->chosen.count * sizeof *play->order.items);
     if (options->shuffle)
         shuffle(&play->order, options->seed);
+    return 0;
 }
 
 /* Everything that can be wrong before a trial starts. Returns the exit status, 0: go on. */
@@ -266,26 +239,19 @@ static int prepare(struct play *play)
 {
     struct err err = {""};
     int ret = load_backend(play, &err);
-    int suite = load_suite(play, &err);
+    if (ret == 0 || play->diags.count > 0) { /* a bad backend file hides no bad scenario */
+        int suite = suite_load(&play->suite, &play->diags, &err);
+        ret = ret < 0 ? ret : suite;
+    }
     if (play->diags.count > 0) {
         diags_print(&play->diags, stderr);
         return EXIT_USAGE;
     }
-    if (ret < 0 || suite < 0) {
-        fprintf(stderr, NAME ": %s\n", err.msg);
-        return EXIT_USAGE;
-    }
-    select_trials(play);
-    if (check_globs(play) < 0) {
-        if (play->options.n_globs == 0)
-            fprintf(stderr, NAME ": nothing is selected\n");
-        return EXIT_NOTHING;
-    }
-    if (check_layouts(play, &err) < 0) {
-        fprintf(stderr, NAME ": %s\n", err.msg);
-        return EXIT_USAGE;
-    }
-    return 0;
+    if (ret == 0 && (ret = select_trials(play, &err)) == -ENOENT)
+        return cmdline_fail(NAME, EXIT_NOTHING, "%s", err.msg);
+    if (ret == 0)
+        ret = check_layouts(play, &err);
+    return ret < 0 ? cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg) : 0;
 }
 
 /* --- playing ------------------------------------------------------------------------- */
@@ -368,10 +334,8 @@ static int play_all(struct play *play, struct report *report)
     int64_t start_ms = io_now_ms();
     send_event(report, begin_event(play));
     int ret = runner_run(&run, &outcome, &err);
-    if (ret < 0) {
-        fprintf(stderr, NAME ": %s\n", err.msg);
-        return EXIT_HARNESS;
-    }
+    if (ret < 0)
+        return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
     size_t outdated =
         expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
     int status = exit_status(&outcome, outdated);
@@ -380,11 +344,10 @@ static int play_all(struct play *play, struct report *report)
         printf("shuffled with seed %lu\n", play->options.seed);
     diags_print(&play->diags, stderr);
     send_event(report, end_event(&outcome, status, io_now_ms() - start_ms));
-    if (report->failed_to_write) {
-        fprintf(stderr, NAME ": could not write the results to %s\n", play->options.results);
-        return EXIT_HARNESS;
-    }
-    return status;
+    if (report->failed_to_write)
+        return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",
+                            play->options.results);
+    return cmdline_finish(NAME, status);
 }
 
 int run_cmd(int argc, char **argv)
@@ -392,7 +355,7 @@ int run_cmd(int argc, char **argv)
     CLEANUP(play_release)
     struct play play = {.options = {.driver = -1},
                         .backend = BACKEND_INIT,
-                        .set = SCENARIO_SET_INIT,
+                        .suite = SUITE_INIT,
                         .diags = DIAGS_INIT,
                         .all = TRIALS_INIT,
                         .chosen = TRIALS_INIT};
@@ -406,8 +369,7 @@ int run_cmd(int argc, char **argv)
         return status;
     CLEANUP(io_fclose) FILE *results = NULL;
     if (play.options.results && !(results = fopen(play.options.results, "ae"))) {
-        fprintf(stderr, NAME ": open %s: %s\n", play.options.results, strerror(errno));
-        return EXIT_USAGE;
+        return cmdline_fail(NAME, EXIT_USAGE, "open %s: %s", play.options.results, strerror(errno));
     }
     play.title = io_format("backend %s: %s", play.backend.name, play.backend.title);
     CLEANUP(report_release)
@@ -447,6 +409,6 @@ int layouts_cmd(int argc, char **argv)
             printf("%-20s %-8s %.12s  %3d roots  %s\n", *name, layout.suite, layout.digest,
                    layout.roots, layout.title);
     }
-    layout_list_free(&names);
+    io_free_list(&names);
     return 0;
 }

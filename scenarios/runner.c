@@ -68,7 +68,7 @@ static void stop_machines(const char *state_path)
         return;
     for (char **name = names; *name; name++)
         client_stop(state_path, *name, NULL);
-    state_list_free(&names);
+    io_free_list(&names);
 }
 
 /* Stops the machines of every trial folder, which end by themselves anyway, then removes. */
@@ -340,9 +340,6 @@ static int start_worker(struct runner *runner, const struct trial *trial, struct
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
         return err_set(err, errno, "pipe");
-    struct worker *worker = calloc(1, sizeof *worker);
-    if (!worker)
-        abort();
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
@@ -353,9 +350,11 @@ static int start_worker(struct runner *runner, const struct trial *trial, struct
     if (pid < 0) {
         int ret = err_set(err, errno, "fork");
         close(fds[0]);
-        free(worker);
         return ret;
     }
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        abort();
     *worker = (struct worker){.runner = runner,
                               .trial = trial,
                               .pid = pid,

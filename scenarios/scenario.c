@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "folder.h"
 #include "keys.h"
 #include "scenario_check.h"
 #include "scenario_matrix.h"
@@ -193,7 +193,7 @@ static void check_id(const char *path, const struct node *id, const struct scena
 
 static void add_scenario(struct scenario_set *set, struct scenario *scenario)
 {
-    set->items = reallocarray(set->items, set->count + 1, sizeof *set->items);
+    set->items = reallocarray(set->items, set->count + 1, sizeof(struct scenario *));
     if (!set->items)
         abort();
     set->items[set->count++] = scenario;
@@ -253,59 +253,14 @@ int scenario_load(const char *path, const char *const *layouts, struct scenario_
 
 /* --- a folder ------------------------------------------------------------- */
 
-static int compare_paths(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_scenario_name(const char *name)
-{
-    size_t len = strlen(name);
-    return *name != '.' && len > 5 && !strcmp(name + len - 5, ".yaml");
-}
-
-/* The paths live in pool. Links to files are followed, links to folders are not. */
-static int list_files(const char *path, struct pool *pool, struct diags *diags, char ***ret_paths,
-                      size_t *ret_count)
-{
-    char **paths = NULL;
-    size_t count = 0;
-    int ret = 0;
-    char *roots[] = {pool_copy(pool, path), NULL};
-    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
-    if (!fts)
-        abort();
-    for (FTSENT *entry; (entry = fts_read(fts));) {
-        if (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR) {
-            diags_add(diags, entry->fts_path, 0, 0, "%s", strerror(entry->fts_errno));
-            ret = -EINVAL;
-        } else if (entry->fts_info == FTS_D && entry->fts_level && *entry->fts_name == '.') {
-            fts_set(fts, entry, FTS_SKIP);
-        } else if (entry->fts_info != FTS_D && entry->fts_info != FTS_DP &&
-                   is_scenario_name(entry->fts_name)) {
-            paths = reallocarray(paths, count + 1, sizeof *paths);
-            if (!paths)
-                abort();
-            paths[count++] = pool_copy(pool, entry->fts_path);
-        }
-    }
-    fts_close(fts);
-    if (count)
-        qsort(paths, count, sizeof *paths, compare_paths);
-    *ret_paths = paths;
-    *ret_count = count;
-    return ret;
-}
-
 int scenario_load_dir(const char *path, const char *const *layouts, struct scenario_set *set,
                       struct diags *diags)
 {
     CLEANUP(pool_release) struct pool pool = POOL_INIT;
-    CLEANUP(io_free) char **paths = NULL;
-    size_t count;
-    int ret = list_files(path, &pool, diags, &paths, &count);
-    for (size_t i = 0; i < count; i++)
-        if (scenario_load(paths[i], layouts, set, diags) < 0)
+    const char *const *paths;
+    int ret = folder_list(path, &pool, diags, &paths);
+    for (; *paths; paths++)
+        if (scenario_load(*paths, layouts, set, diags) < 0)
             ret = -EINVAL;
     return ret;
 }

@@ -113,7 +113,7 @@ static int check_project(struct checking *checking, struct err *err)
     static const char *const folders[] = {"suite", "backends", "layouts"};
     const char *const *paths[3];
     for (size_t i = 0; i < 3; i++) {
-        int ret = suite_files(folders[i], &checking->pool, &paths[i], err);
+        int ret = suite_files(folders[i], &checking->pool, &checking->diags, &paths[i], err);
         if (ret < 0)
             return ret;
     }
@@ -124,17 +124,6 @@ static int check_project(struct checking *checking, struct err *err)
     if (!checking->diags.count)
         check_lists(checking, paths[1]);
     return 0;
-}
-
-static void check_ids(struct checking *checking)
-{
-    const struct scenario_set *set = &checking->scenarios;
-    for (size_t i = 0; i < set->count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(set->items[i]->path, set->items[k]->path) != 0 &&
-                !strcmp(set->items[i]->base_id, set->items[k]->base_id))
-                diags_add(&checking->diags, set->items[i]->path, 0, 0, "the id '%s' is taken by %s",
-                          set->items[i]->base_id, set->items[k]->path);
 }
 
 static void print_counts(const struct checking *checking)
@@ -183,17 +172,17 @@ int validate_cmd(int argc, char **argv)
     struct err err;
     if (cmdline_parse(&argp, VALIDATE, argc, argv, &end) < 0)
         return 2;
-    if (suite_layouts(&checking.pool, &checking.layouts, &err) < 0)
-        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
-    if (files == end && check_project(&checking, &err) < 0)
-        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
-    for (; *files; files++)
+    int ret = suite_layouts(&checking.pool, &checking.diags, &checking.layouts, &err);
+    if (ret >= 0 && files == end)
+        ret = check_project(&checking, &err);
+    for (; ret >= 0 && *files; files++)
         check_file(&checking, *files);
-    check_ids(&checking);
     if (checking.diags.count) {
         diags_print(&checking.diags, stderr);
         return 2;
     }
+    if (ret < 0)
+        return cmdline_fail(VALIDATE, 2, "%s", err.msg);
     print_counts(&checking);
     return cmdline_finish(VALIDATE, 0);
 }

@@ -1,11 +1,10 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <fts.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../fault/home.h"
+#include "folder.h"
 
 void suite_release(struct suite *suite)
 {
@@ -16,61 +15,21 @@ void suite_release(struct suite *suite)
 
 /* --- files ---------------------------------------------------------------- */
 
-static void close_walk(FTS **walk)
-{
-    if (*walk)
-        fts_close(*walk);
-}
-
-static int by_path(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_yaml(const FTSENT *entry)
-{
-    return entry->fts_info == FTS_F && entry->fts_namelen > 5 &&
-           !strcmp(entry->fts_name + entry->fts_namelen - 5, ".yaml");
-}
-
-int suite_files(const char *name, struct pool *pool, const char *const **ret_paths, struct err *err)
+int suite_files(const char *name, struct pool *pool, struct diags *diags,
+                const char *const **ret_paths, struct err *err)
 {
     CLEANUP(io_free) char *beside = io_format("scenarios/%s", name);
     CLEANUP(io_free) char *folder = NULL;
-    CLEANUP(io_free) const char **paths = NULL;
-    CLEANUP(close_walk) FTS *walk = NULL;
-    FTSENT *entry;
-    size_t count = 0;
     int ret = home_find(beside, &folder, err);
-    if (ret < 0)
-        return ret;
-    walk = fts_open((char *const[]){folder, NULL}, FTS_LOGICAL | FTS_NOCHDIR, NULL);
-    if (!walk)
-        return err_set(err, errno, "read %s", folder);
-    while ((entry = fts_read(walk))) {
-        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
-            return err_set(err, entry->fts_errno, "read %s", entry->fts_path);
-        if (!is_yaml(entry))
-            continue;
-        paths = reallocarray(paths, count + 1, sizeof *paths);
-        if (!paths)
-            abort();
-        paths[count++] = pool_copy(pool, entry->fts_path);
-    }
-    const char **sorted = pool_alloc(pool, count + 1, sizeof *sorted);
-    if (count) {
-        qsort(paths, count, sizeof *paths, by_path);
-        memcpy(sorted, paths, count * sizeof *paths);
-    }
-    *ret_paths = sorted;
-    return 0;
+    return ret < 0 ? ret : folder_list(folder, pool, diags, ret_paths);
 }
 
-int suite_layouts(struct pool *pool, const char *const **ret_names, struct err *err)
+int suite_layouts(struct pool *pool, struct diags *diags, const char *const **ret_names,
+                  struct err *err)
 {
     const char *const *paths;
     size_t count = 0;
-    int ret = suite_files("layouts", pool, &paths, err);
+    int ret = suite_files("layouts", pool, diags, &paths, err);
     if (ret < 0)
         return ret;
     while (paths[count])
@@ -90,7 +49,7 @@ int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err)
 {
     CLEANUP(suite_release) struct suite suite = SUITE_INIT;
     CLEANUP(io_free) char *folder = NULL;
-    int ret = suite_layouts(&suite.pool, &suite.layouts, err);
+    int ret = suite_layouts(&suite.pool, diags, &suite.layouts, err);
     if (ret >= 0)
         ret = home_find("scenarios/suite", &folder, err);
     if (ret >= 0)

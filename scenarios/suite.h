@@ -31,12 +31,13 @@ int suite_select(const struct suite *suite, const struct selection *selection,
                  struct trials *ret_trials, struct err *err);
 
 /*
- * Every *.yaml below one of the folders scenarios/NAME, by path in byte order. The list is
- * NULL-terminated; all lives in pool.
+ * The YAML files below one of the folders scenarios/NAME, as folder_list() has them.
+ * Returns 0; -EINVAL with diagnostics added; another -errno with err set: no such folder.
  */
-int suite_files(const char *name, struct pool *pool, const char *const **ret_paths,
-                struct err *err);
-/* The names of the layouts: their files' names. */
-int suite_layouts(struct pool *pool, const char *const **ret_names, struct err *err);
+int suite_files(const char *name, struct pool *pool, struct diags *diags,
+                const char *const **ret_paths, struct err *err);
+/* The names of the layouts: their files' names. Returns as suite_files(). */
+int suite_layouts(struct pool *pool, struct diags *diags, const char *const **ret_names,
+                  struct err *err);
 
 #endif

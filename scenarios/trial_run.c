@@ -15,8 +15,8 @@
 #include "../fakes/state.h"
 #include "../fault/home.h"
 #include "prestate.h"
+#include "scenario_check.h"
 
-#define MACHINES_MAX 8
 #define JOURNAL_MAX_BYTES (64u << 20)
 
 /* One machine of the trial. */
@@ -32,7 +32,7 @@ struct lab {
     const struct trial *trial;
     const struct scenario *scenario;
     struct layout layout;
-    struct lab_machine machines[MACHINES_MAX];
+    struct lab_machine machines[SCENARIO_MACHINES_MAX];
     size_t n_machines;
     int owner_read_fd, owner_write_fd; /* the machines end when the write end is closed */
     char *rules;
@@ -103,9 +103,8 @@ static int make_folder(struct lab *lab, struct err *err)
 
 static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err *err)
 {
-    const struct boot boot = {.state_path = lab->setup->folder,
-                              .name = machine->name,
-                              .owner_fd = lab->owner_read_fd};
+    const struct boot boot = {
+        .state_path = lab->setup->folder, .name = machine->name, .owner_fd = lab->owner_read_fd};
     int ret = client_boot(&boot, &machine->vmm_pid, err);
     machine->booted = ret == 0;
     return ret;
@@ -152,8 +151,9 @@ static int make_machines(struct lab *lab, struct err *err)
     lab->rules = io_format("%s", buf_str(&rules));
     buf_release(&rules);
     size_t wanted = lab->scenario->machines == MACHINES_EACH ? lab->scenario->plan_count : 1;
-    if (wanted > MACHINES_MAX)
-        return err_text(err, EINVAL, "%s: at most %d machines", lab->scenario->path, MACHINES_MAX);
+    if (wanted > SCENARIO_MACHINES_MAX)
+        return err_text(err, EINVAL, "%s: at most %d machines", lab->scenario->path,
+                        SCENARIO_MACHINES_MAX);
     while (lab->n_machines < wanted) {
         int ret = make_machine(lab, err);
         if (ret < 0)
@@ -231,9 +231,8 @@ extern char **environ;
 /* The runner's environment with the trial's own words in it. */
 static const char *const *make_env(const struct lab *lab, struct pool *pool)
 {
-    static const char *const dropped[] = {"PATH=",           "HOME=",       "TMPDIR=",
-                                          "SMOLVM=",         "SMOLVM_",     "KILLPOINT_",
-                                          "DOCKER_", NULL};
+    static const char *const dropped[] = {
+        "PATH=", "HOME=", "TMPDIR=", "SMOLVM=", "SMOLVM_", "KILLPOINT_", "DOCKER_", NULL};
     size_t count = 0, used = 0, extra = 0;
     for (char **at = environ; *at; at++)
         count++;
@@ -265,8 +264,8 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     struct evidence_run *run = &lab->evidence.runs[k];
     bool each = scenario->machines == MACHINES_EACH;
     struct pool pool = POOL_INIT;
-    const char *cert = pool_format(
-        &pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "egress" : "pipelock");
+    const char *cert = pool_format(&pool, "%s/%s.crt", folder,
+                                   plan->label == LABEL_EGRESS ? "egress" : "pipelock");
     run->plan = plan;
     run->machine = lab->machines[each ? k : 0].name;
     read_fingerprint(cert, &run->fingerprint);
@@ -345,9 +344,8 @@ static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err
         return ret;
     run->rules = json_array();
     for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
-        json_array_append_new(run->rules,
-                              json_pack("{s:s, s:i}", "rule", *rule, "fired",
-                                        strstr(*rule, "scope=vm") != NULL));
+        json_array_append_new(run->rules, json_pack("{s:s, s:i}", "rule", *rule, "fired",
+                                                    strstr(*rule, "scope=vm") != NULL));
     return 0;
 }
 
@@ -356,7 +354,7 @@ static int make_reference(struct lab *lab, const char *fixture, struct tree *ret
                           struct err *err)
 {
     struct lab_machine *machine = &lab->machines[lab->n_machines];
-    if (lab->n_machines == MACHINES_MAX)
+    if (lab->n_machines == SCENARIO_MACHINES_MAX)
         return err_text(err, E2BIG, "no machine left for the reference");
     int ret = make_machine(lab, err);
     if (ret < 0)
@@ -453,29 +451,30 @@ static int audit_machines(struct lab *lab, struct err *err)
 /* One run after the other on one machine, or all at once, each on its own. */
 static int run_backends(struct lab *lab, struct err *err)
 {
-    struct sandbox sandboxes[MACHINES_MAX];
+    struct sandbox sandboxes[SCENARIO_MACHINES_MAX];
     size_t n = lab->scenario->plan_count, started = 0, finished = 0;
     size_t at_once = lab->scenario->machines == MACHINES_EACH ? n : 1;
     int ret = 0;
     while (finished < n && ret == 0) {
         while (started < n && started < finished + at_once && ret == 0) {
             CLEANUP(io_free) char *folder = NULL;
-            sandboxes[started % MACHINES_MAX] = (struct sandbox)SANDBOX_INIT;
+            sandboxes[started % SCENARIO_MACHINES_MAX] = (struct sandbox)SANDBOX_INIT;
             ret = write_inputs(lab, started, &folder, err);
             if (ret == 0)
-                ret = start_backend(lab, started, folder, &sandboxes[started % MACHINES_MAX], err);
+                ret = start_backend(lab, started, folder,
+                                    &sandboxes[started % SCENARIO_MACHINES_MAX], err);
             started += ret == 0;
         }
         if (ret == 0)
-            ret = sandbox_finish(&sandboxes[finished % MACHINES_MAX],
+            ret = sandbox_finish(&sandboxes[finished % SCENARIO_MACHINES_MAX],
                                  &lab->evidence.runs[finished].sandbox, err);
         if (ret == 0)
-            sandbox_release(&sandboxes[finished++ % MACHINES_MAX]);
+            sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
         else
             err_wrap(err, ret, "backend");
     }
     while (finished < started)
-        sandbox_release(&sandboxes[finished++ % MACHINES_MAX]);
+        sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
     return ret;
 }
 
@@ -501,8 +500,10 @@ static int play(struct lab *lab, struct err *err)
         if (ret == 0)
             ret = read_rules(lab, &lab->evidence.runs[k], err);
     }
+    int64_t audit_ns = io_now_ns();
     if (ret == 0)
         ret = audit_machines(lab, err);
+    lab->evidence.audit_ms = (double)(io_now_ns() - audit_ns) / 1e6;
     lab->evidence.ms = io_now_ms() - start_ms;
     return ret;
 }

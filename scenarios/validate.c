@@ -116,7 +116,7 @@ static void check_scalar(const struct walk *walk, const struct view *view)
         return;
     case SCHEMA_BOOL:
         if (scalar.type != TYPE_BOOL ||
-            (strcmp(scalar.text, "true") && strcmp(scalar.text, "false")))
+            (strcmp(scalar.text, "true") != 0 && strcmp(scalar.text, "false") != 0))
             complain_type(walk, view, scalar.type, scalar.text);
         return;
     case SCHEMA_ANY:
@@ -207,11 +207,11 @@ static void check_range(const struct walk *walk, const struct view *view)
     struct schema_key ends[] = {
         {.name = "min", .kind = SCHEMA_INT}, {.name = "max", .kind = SCHEMA_INT}, {.name = NULL}};
     struct schema_key map = {.name = view->key->name, .kind = SCHEMA_MAP, .keys = ends};
-    size_t before = walk->diags->count;
+    size_t before = walk->diags->told;
     ends[0].min = ends[1].min = view->key->min;
     ends[0].max = ends[1].max = view->key->max;
     check_map(walk, &(struct view){view->node, &map, view->vars, view->vars_on});
-    if (walk->diags->count != before)
+    if (walk->diags->told != before)
         return;
     struct range range = schema_range(*view);
     if (!view->node->count)
@@ -277,9 +277,9 @@ static void check(const struct walk *walk, const struct view *view)
 
 int validate_tree(const char *path, const struct view *root, struct diags *diags)
 {
-    size_t before = diags->count;
+    size_t before = diags->told;
     check(&(struct walk){path, diags}, root);
-    return diags->count == before ? 0 : -EINVAL;
+    return diags->told == before ? 0 : -EINVAL;
 }
 
 int validate_file(const char *path, const struct schema_key *key, struct pool *pool,

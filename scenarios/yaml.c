@@ -125,7 +125,7 @@ static int scan_text(const struct load *load)
 {
     yaml_parser_t parser;
     struct scan scan = {0, 0, false};
-    size_t before = load->diags->count;
+    size_t before = load->diags->told;
     int ret = 0;
     if (!yaml_parser_initialize(&parser))
         return -EINVAL;
@@ -144,7 +144,7 @@ static int scan_text(const struct load *load)
     yaml_parser_delete(&parser);
     if (!ret && !scan.documents)
         diags_add(load->diags, load->path, 1, 1, "the file is empty");
-    return load->diags->count == before ? 0 : -EINVAL;
+    return load->diags->told == before ? 0 : -EINVAL;
 }
 
 static void convert_scalar(const struct load *load, const yaml_node_t *from, struct node *node)
@@ -216,7 +216,7 @@ int yaml_parse(const char *path, const char *text, size_t len, struct pool *pool
                struct diags *diags, struct node **ret_root)
 {
     struct load load = {path, text, len, pool, diags};
-    size_t before = diags->count;
+    size_t before = diags->told;
     yaml_parser_t parser;
     yaml_document_t document;
     if (scan_text(&load) < 0)
@@ -234,7 +234,7 @@ int yaml_parse(const char *path, const char *text, size_t len, struct pool *pool
     yaml_document_delete(&document);
     yaml_parser_delete(&parser);
     *ret_root = root;
-    return diags->count == before ? 0 : -EINVAL;
+    return diags->told == before ? 0 : -EINVAL;
 }
 
 int yaml_parse_file(const char *path, struct pool *pool, struct diags *diags,

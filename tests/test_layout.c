@@ -134,7 +134,7 @@ static void unusable_layouts_say_what_to_do(void **state)
 static void list_has_the_complete_ones_sorted(void **state)
 {
     (void)state;
-    CLEANUP(layout_list_free) char **names = NULL;
+    CLEANUP(io_free_list) char **names = NULL;
     assert_int_equal(layout_list(&names, NULL), 0);
     assert_string_equal(names[0], "host");
     assert_string_equal(names[1], "lenny");
@@ -145,7 +145,7 @@ static void list_without_a_folder_is_empty(void **state)
 {
     CLEANUP(io_free) char *missing = io_format("%s/missing", (char *)*state);
     setenv("KILLPOINT_LAYOUTS", missing, 1);
-    CLEANUP(layout_list_free) char **names = NULL;
+    CLEANUP(io_free_list) char **names = NULL;
     assert_int_equal(layout_list(&names, NULL), 0);
     assert_null(names[0]);
 }

@@ -136,7 +136,7 @@ static void second_machine_of_a_name_is_refused(void **state)
     create(*state, "m");
     assert_int_equal(state_create(*state, &record, &err), -EEXIST);
     assert_non_null(strstr(err.msg, "already exists"));
-    CLEANUP(state_list_free) char **names = NULL;
+    CLEANUP(io_free_list) char **names = NULL;
     assert_int_equal(state_list(*state, &names, NULL), 0);
     assert_string_equal(names[0], "m");
     assert_null(names[1]);
@@ -207,10 +207,10 @@ static void spoilt_record_is_an_error_and_not_a_machine_less(void **state)
 
 static void list_is_sorted_and_skips_what_is_no_machine(void **state)
 {
-    CLEANUP(state_list_free) char **names = NULL;
+    CLEANUP(io_free_list) char **names = NULL;
     assert_int_equal(state_list(*state, &names, NULL), 0);
     assert_null(names[0]);
-    state_list_free(&names);
+    io_free_list(&names);
     create(*state, "b");
     create(*state, "a");
     create(*state, "C");
