@@ -1,4 +1,5 @@
 # must be caught by: claim in kill/twice
+# and: log/fatal log/contains log/fingerprint in kill/twice
 # After a retry all is well.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

@@ -1,4 +1,5 @@
 # must be caught by: log/fatal in exec/no-update-ca-certificates
+# and: log/contains in cp/* kill/twice
 # What a step says on stderr is thrown away.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

@@ -1,4 +1,5 @@
 # must be caught by: calls/exec in kill/*
+# and: claim exec-status log/label log/fingerprint store/* in kill/* retry/*
 # The killed exec is final.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

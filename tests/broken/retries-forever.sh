@@ -1,4 +1,5 @@
 # must be caught by: calls/exec in kill/twice
+# and: claim exec-status log/fatal log/contains in kill/twice
 # 137 leads to one more exec, always.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

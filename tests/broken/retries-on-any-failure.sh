@@ -1,4 +1,6 @@
 # must be caught by: calls/exec in retry/not-after-a-status*
+# and: exec-status in retry/* exec/* driver/reply-lost
+# and: claim log/fatal log/fingerprint in driver/reply-lost
 # Every status but 0 leads to a second exec.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

@@ -1,4 +1,5 @@
 # must be caught by: calls/exec in retry/not-after-a-status[status=13*
+# and: exec-status in retry/not-after-a-status[status=13*
 # Every status above 128 is taken for a kill.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

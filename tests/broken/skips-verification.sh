@@ -1,4 +1,5 @@
 # must be caught by: claim in exec/installs-nothing
+# and: log/fatal log/fingerprint in exec/installs-nothing certificate/*
 # What update-ca-certificates says is believed.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

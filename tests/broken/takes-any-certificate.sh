@@ -1,4 +1,5 @@
 # must be caught by: calls/cp in certificate/unusable[file=two]
+# and: claim calls/exec exit log/fingerprint in certificate/unusable[file=two]
 # A file with two certificates is sent.
 machine=$1 plan=$2 ca=$3 bundle=$4
 

@@ -1,4 +1,5 @@
 # must be caught by: calls/exec in driver/client-killed
+# and: claim exec-status log/fatal log/fingerprint in driver/client-killed
 # with: seen.yaml
 # A driver that died of SIGKILL counts as status 137.
 machine=$1 plan=$2 ca=$3 bundle=$4

@@ -1,4 +1,6 @@
 # must be caught by: claim in partial/everything-there
+# and: log/label log/fingerprint in partial/* kill/after-end rotation/*
+# and: log/fatal log/fingerprint in exec/installs-nothing certificate/*
 # Success is what says "1 added".
 machine=$1 plan=$2 ca=$3 bundle=$4
 

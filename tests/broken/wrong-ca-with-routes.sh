@@ -1,5 +1,8 @@
-# must be caught by: log/label in plan/with-routes
-# With routes it is the other CA.
+# must be caught by: store/must/ca-file-bytes in plan/with-routes
+# and: log/fingerprint store/* in *
+# and: claim calls/* exit log/fatal in certificate/*
+# shows undisturbed
+# With routes it says egress and takes the other CA.
 machine=$1 plan=$2 ca=$3 bundle=$4
 
 refuse() {
@@ -20,8 +23,8 @@ fail() {
 
 # With a route it is the egress CA. Good for plans without a brace or a quote in a path.
 json=$(tr -d '[:space:]' <"$plan")
-case $json in *'"routes":["'*) label=pipelock ;; *) label=pipelock ;; esac
-cert=$(echo "$json" | sed 's/.*"'$label'":{[^}]*"ca_cert":"\([^"]*\)".*/\1/')
+case $json in *'"routes":["'*) label=egress ;; *) label=pipelock ;; esac
+cert=$(echo "$json" | sed 's/.*"pipelock":{[^}]*"ca_cert":"\([^"]*\)".*/\1/')
 case $cert in /*) ;; *) cert=${plan%/*}/$cert ;; esac
 
 count=$(grep -c -e '-----BEGIN CERTIFICATE-----' "$cert" 2>/dev/null)

@@ -1,4 +1,5 @@
 # must be caught by: store/must/ca-file-mode in install/undisturbed
+# and: store/exact/files in *
 # shows undisturbed
 # The CA file is for root alone.
 machine=$1 plan=$2 ca=$3 bundle=$4
