@@ -39,6 +39,7 @@ struct runner {
     struct timer progress;
     char *state_path, *folder, *fixtures;
     int lock_fd;
+    pid_t pid; /* our own */
     struct worker *workers;
     size_t in_flight, next, done, bad;
 };
@@ -199,6 +200,8 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
 static void worker_main(struct runner *runner, const struct trial *trial, size_t number, int fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != runner->pid)
+        _exit(1);
     loop_release(&runner->loop);
     sigset_t none;
     sigemptyset(&none);
@@ -435,7 +438,8 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
     CLEANUP(runner_release)
-    struct runner runner = {.options = options, .outcome = ret_outcome, .lock_fd = -1};
+    struct runner runner = {
+        .options = options, .outcome = ret_outcome, .lock_fd = -1, .pid = getpid()};
     runner.loop.epoll_fd = runner.loop.signal_fd = -1;
     runner.slots.listener.fd = -1;
     runner.progress.fire = on_progress;
