@@ -13,7 +13,7 @@ int slot_take(const char *state_path, int *ret_fd, struct err *err)
     if (folder_fd < 0)
         return err_set(err, errno, "open %s", state_path);
     struct stat st;
-    if (fstatat(folder_fd, "slots", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode)) {
+    if (fstatat(folder_fd, "slots", &st, 0) < 0 || !S_ISSOCK(st.st_mode)) {
         *ret_fd = -1;
         return 0;
     }

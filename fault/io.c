@@ -91,6 +91,17 @@ void buf_add(struct buf *buf, const char *text)
     buf_append(buf, text, strlen(text));
 }
 
+void buf_add_quoted(struct buf *buf, const char *text)
+{
+    buf_add(buf, "'");
+    for (; *text; text++)
+        if (*text == '\'')
+            buf_add(buf, "'\\''");
+        else
+            buf_append(buf, text, 1);
+    buf_add(buf, "'");
+}
+
 void buf_printf(struct buf *buf, const char *fmt, ...)
 {
     va_list args;

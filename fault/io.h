@@ -43,6 +43,8 @@ void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);
 void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_add(struct buf *buf, const char *text);
+/* As one word of a shell: between single quotes. */
+void buf_add_quoted(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Never NULL: "" for an empty one. Valid until the next change. */
 const char *buf_str(const struct buf *buf);

@@ -74,10 +74,10 @@ static bool claims_success(const struct evidence_run *run)
     return run->sandbox.proc.how == PROC_EXITED && run->sandbox.proc.code == 0;
 }
 
-static char *describe_end(const struct proc_result *proc)
+static char *describe_end(const struct proc_result *proc, int64_t run_ms)
 {
     if (proc->how == PROC_TIMEOUT)
-        return io_format("still running after %lld ms", (long long)proc->ms);
+        return io_format("still running after %lld ms", (long long)run_ms);
     if (proc->how == PROC_SIGNALED)
         return io_format("killed by signal %d (%s)", proc->code, strsignal(proc->code));
     return io_format("exit status %d", proc->code);
@@ -86,7 +86,7 @@ static char *describe_end(const struct proc_result *proc)
 static void check_claim(struct bench *bench, const struct evidence_run *run)
 {
     const struct expect *expect = &bench->scenario->expect;
-    CLEANUP(io_free) char *end = describe_end(&run->sandbox.proc);
+    CLEANUP(io_free) char *end = describe_end(&run->sandbox.proc, bench->scenario->run_ms);
     static const char *const words[] = {"success (exit status 0)", "failure (exit status not 0)",
                                         "success or failure"};
     bool exited = run->sandbox.proc.how == PROC_EXITED;

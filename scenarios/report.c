@@ -42,15 +42,23 @@ void report_progress(struct report *report, size_t done, size_t total, size_t ba
     fprintf(stderr, "\r\033[K  %zu of %zu trials, %zu bad", done, total, bad);
 }
 
-/* One line, and not a screenful: what is longer stands in the results. */
-static void print_text(FILE *out, const char *words)
+/*
+ * One line, and not a screenful: what is longer stands in the results. The trial's folder,
+ * which no two runs share, is written as TRIAL.
+ */
+static void print_text(FILE *out, const char *words, const char *folder)
 {
-    size_t n = 0;
+    size_t folder_len = strlen(folder), n = 0;
     for (; *words && n < FOUND_MAX; words++, n++)
-        if (*words == '\n')
+        if (folder_len > 0 && strncmp(words, folder, folder_len) == 0) {
+            fputs("TRIAL", out);
+            words += folder_len - 1;
+        } else if (*words == '\n')
             fputs("\\n", out);
         else
-            fputc((unsigned char)*words < ' ' ? '?' : *words, out);
+            fputc((unsigned char)*words < ' ' || *words == 0x7f ? '?' : *words, out);
+    for (; ((unsigned char)*words & 0xc0) == 0x80; words++) /* the rest of a character */
+        fputc(*words, out);
     if (*words)
         fputs(" …", out);
     fputc('\n', out);
@@ -74,13 +82,51 @@ static void print_checks(FILE *out, json_t *event, bool deciding)
             continue;
         fprintf(out, "    %s%s\n      expected  ", text(check, "id"),
                 decides ? "" : " (reported only)");
-        print_text(out, text(check, "expected"));
+        print_text(out, text(check, "expected"), text(event, "folder"));
         fputs("      found     ", out);
-        print_text(out, text(check, "found"));
+        print_text(out, text(check, "found"), text(event, "folder"));
     }
 }
 
-static void print_row(const struct report *report, json_t *event)
+static void print_word(FILE *out, const char *before, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=@%+,";
+    CLEANUP(buf_release) struct buf quoted = BUF_INIT;
+    if (*word && word[strspn(word, plain)] == '\0')
+        buf_add(&quoted, word);
+    else
+        buf_add_quoted(&quoted, word);
+    fprintf(out, "%s%s", before, buf_str(&quoted));
+}
+
+/* A line to paste: the same trial, by the same backend. */
+static void print_again(const struct report *report, const struct trial *trial)
+{
+    const char *const *layout = trial->scenario->layouts;
+    while (*layout && strcmp(*layout, trial->layout) != 0)
+        layout++;
+    fputs("    again     killpoint run", report->out);
+    if (report->backend)
+        print_word(report->out, " --backend ", report->backend);
+    if (!*layout)
+        fprintf(report->out, " --layout %s", trial->layout);
+    print_word(report->out, " ", trial->id);
+    if (report->command)
+        fputs(" --", report->out);
+    for (const char *const *word = report->command; word && *word; word++)
+        print_word(report->out, " ", *word);
+    fputc('\n', report->out);
+}
+
+/* A line to paste: a shell in the machine that was left. */
+static void print_kept(FILE *out, const char *folder)
+{
+    print_word(out, "    enter     KILLPOINT_STATE=", folder);
+    fputs(" sh -c 'smolvm machine start --name kp1 && smolvm machine shell --name kp1'\n", out);
+}
+
+static void print_row(const struct report *report, const struct trial *trial, json_t *event)
 {
     enum verdict verdict = verdict_parse(text(event, "verdict"));
     fprintf(report->out, "%-11s %s", text(event, "verdict"), text(event, "id"));
@@ -92,21 +138,19 @@ static void print_row(const struct report *report, json_t *event)
     fputc('\n', report->out);
     if (verdict_is_fine(verdict))
         return;
-    if (*text(event, "error"))
-        fprintf(report->out, "    %s\n", text(event, "error"));
+    if (*text(event, "error")) {
+        fputs("    ", report->out);
+        print_text(report->out, text(event, "error"), text(event, "folder"));
+    }
     print_checks(report->out, event, true);
     json_t *run = json_array_get(json_object_get(event, "runs"), 0);
     if (run && *text(run, "stderr")) {
         fputs("    it said   ", report->out);
-        print_text(report->out, text(run, "stderr"));
+        print_text(report->out, text(run, "stderr"), text(event, "folder"));
     }
     if (*text(event, "kept"))
-        fprintf(report->out,
-                "    kept      KILLPOINT_STATE='%s' smolvm machine start --name kp1, then shell\n",
-                text(event, "kept"));
-    fprintf(report->out, "    again     killpoint run%s%s '%s'%s\n",
-            report->backend ? " --backend " : "", report->backend ? report->backend : "",
-            text(event, "id"), report->backend ? "" : " -- CMD…");
+        print_kept(report->out, text(event, "kept"));
+    print_again(report, trial);
 }
 
 static void print_counts(FILE *out, const struct run_outcome *outcome)
@@ -134,6 +178,6 @@ void report_print(struct report *report, const struct run_outcome *outcome)
     fprintf(report->out, "%s\n", report->backend_title);
     for (size_t i = 0; i < report->trials->count; i++)
         if (report->events[i])
-            print_row(report, report->events[i]);
+            print_row(report, &report->trials->items[i], report->events[i]);
     print_counts(report->out, outcome);
 }

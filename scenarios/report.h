@@ -21,6 +21,7 @@ struct report {
     const struct trials *trials; /* in the suite's order */
     json_t **events;             /* of trials, by their place in there */
     const char *backend;         /* as --backend has it; NULL: the command behind -- */
+    const char *const *command;  /* behind --; NULL: none */
     const char *backend_title;
 };
 

@@ -379,6 +379,7 @@ int run_cmd(int argc, char **argv)
                             .trials = &play.chosen,
                             .events = calloc(play.chosen.count + 1, sizeof(json_t *)),
                             .backend = play.options.backend,
+                            .command = play.options.command,
                             .backend_title = play.title};
     if (!report.events)
         abort();

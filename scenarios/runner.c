@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ struct runner {
     struct timer progress;
     char *state_path, *folder, *fixtures;
     int lock_fd;
+    pid_t pid; /* our own */
     struct worker *workers;
     size_t in_flight, next, done, bad;
 };
@@ -103,11 +105,15 @@ static void remove_stale_runs(const char *state_path)
         closedir(dir);
 }
 
+/* A folder that is made but not yet locked looks stale: so one run at a time does this. */
 static int make_run_folder(struct runner *runner, struct err *err)
 {
     int ret = state_find(&runner->state_path, err);
     if (ret < 0)
         return ret;
+    CLEANUP(io_close) int fd = open(runner->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return err_set(err, errno, "lock %s", runner->state_path);
     remove_stale_runs(runner->state_path);
     runner->folder = io_format("%s/run-%d", runner->state_path, (int)getpid());
     ret = io_make_dirs(runner->folder, 0700, err);
@@ -175,12 +181,16 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
     if (ret < 0) {
         json_t *event = trial_event(trial, VERDICT_ERROR);
         json_object_set_new(event, "error", json_string(err.msg));
+        json_object_set_new(event, "folder", json_string(folder));
         return event;
     }
     json_t *checks = NULL;
     enum verdict verdict = judge(trial->scenario, &evidence, &checks);
     json_t *event = trial_event(trial, verdict);
     json_object_set_new(event, "ms", json_integer(evidence.ms));
+    if (verdict == VERDICT_ERROR)
+        json_object_set_new(event, "error", json_string("the backend says that it is broken (99)"));
+    json_object_set_new(event, "folder", json_string(folder));
     json_object_set_new(event, "checks", checks);
     json_object_set_new(event, "calls", calls_json(&evidence));
     json_object_set_new(event, "runs", runs_json(&evidence));
@@ -190,6 +200,8 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
 static void worker_main(struct runner *runner, const struct trial *trial, size_t number, int fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != runner->pid)
+        _exit(1);
     loop_release(&runner->loop);
     sigset_t none;
     sigemptyset(&none);
@@ -263,7 +275,7 @@ static void worker_done(struct worker *worker, int status)
 {
     struct runner *runner = worker->runner;
     const struct trial *trial = worker->trial;
-    json_t *event = json_loadb(buf_str(&worker->line), worker->line.len, 0, NULL);
+    json_t *event = json_loadb(buf_str(&worker->line), worker->line.len, JSON_ALLOW_NUL, NULL);
     if (!event || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         json_decref(event);
         event = trial_event(trial, VERDICT_ERROR);
@@ -429,7 +441,8 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
     CLEANUP(runner_release)
-    struct runner runner = {.options = options, .outcome = ret_outcome, .lock_fd = -1};
+    struct runner runner = {
+        .options = options, .outcome = ret_outcome, .lock_fd = -1, .pid = getpid()};
     runner.loop.epoll_fd = runner.loop.signal_fd = -1;
     runner.slots.listener.fd = -1;
     runner.progress.fire = on_progress;

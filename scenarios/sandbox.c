@@ -81,13 +81,25 @@ report_and_exit(int report_fd, const struct init_report *report, const struct bu
     _exit(0);
 }
 
+/*
+ * A caller that died before the death signal was asked for sends none. Its pid is no help,
+ * for init's parent is outside the namespace; but then nobody holds the pipe's other end.
+ */
+static void die_with_caller(int report_fd)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct pollfd pipe = {.fd = report_fd};
+    if (poll(&pipe, 1, 0) != 0)
+        _exit(1);
+}
+
 static void __attribute__((noreturn))
 sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report_fd)
 {
     struct init_report report = {0};
     struct buf leaks = BUF_INIT;
     struct err err;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    die_with_caller(report_fd);
     prctl(PR_SET_NAME, "killpoint-init");
     sigset_t child;
     sigemptyset(&child);
@@ -233,8 +245,12 @@ int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, 
     sandbox.start_ns = io_now_ns();
     sandbox.deadline_ms = io_now_ms() + spec->deadline_ms;
     sandbox.init_pid = fork_sandbox();
-    if (sandbox.init_pid == 0)
+    if (sandbox.init_pid == 0) {
+        io_close(&sandbox.out_fd);
+        io_close(&sandbox.err_fd);
+        io_close(&sandbox.report_fd);
         sandbox_init(spec, out_end, err_end, report_end);
+    }
     if (sandbox.init_pid < 0)
         return err_set(err, -sandbox.init_pid, "make the backend's namespaces");
     *ret_sandbox = sandbox;

@@ -55,17 +55,6 @@ static void lab_release(struct lab *lab)
 
 /* --- the folder ----------------------------------------------------------------- */
 
-static void add_quoted(struct buf *script, const char *text)
-{
-    buf_add(script, "'");
-    for (; *text; text++)
-        if (*text == '\'')
-            buf_add(script, "'\\''");
-        else
-            buf_append(script, text, 1);
-    buf_add(script, "'");
-}
-
 /* A program of the trial's own, so that nothing hangs on the environment. */
 static int write_driver(const char *folder, struct err *err)
 {
@@ -75,9 +64,9 @@ static int write_driver(const char *folder, struct err *err)
         return ret;
     CLEANUP(buf_release) struct buf script = BUF_INIT;
     buf_add(&script, "#!/bin/sh\nunset KILLPOINT_FAULTS\nKILLPOINT_STATE=");
-    add_quoted(&script, folder);
+    buf_add_quoted(&script, folder);
     buf_add(&script, "\nexport KILLPOINT_STATE\nexec ");
-    add_quoted(&script, program);
+    buf_add_quoted(&script, program);
     buf_add(&script, " \"$@\"\n");
     CLEANUP(io_free) char *path = io_format("%s/bin/smolvm", folder);
     return io_write_file(AT_FDCWD, path, script.data, script.len, 0755, err);
