@@ -99,6 +99,9 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
     struct init_report report = {0};
     struct buf leaks = BUF_INIT;
     struct err err;
+    /* The three were opened in this order, and numbers only grow. What else the caller
+     * holds, the read ends of these pipes too, must not be held here as well. */
+    proc_close_others((const int[]){out_fd, err_fd, report_fd}, 3);
     die_with_caller(report_fd);
     prctl(PR_SET_NAME, "killpoint-init");
     sigset_t child;
