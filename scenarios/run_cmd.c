@@ -120,7 +120,7 @@ static int parse(int argc, char **argv, struct options *options)
         "[ID-GLOB...] [-- CMD ARG...]",
         "Plays scenarios with a backend and judges what its guests hold afterwards.\v"
         "Exit status: 0 as expected, 1 an unexpected verdict, 2 wrong usage or a bad file, 3 the "
-        "harness broke or a fault never happened, 4 nothing selected, 130 interrupted.",
+        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted.",
         NULL,
         NULL,
         NULL};
@@ -291,7 +291,10 @@ static int exit_status(const struct run_outcome *outcome, size_t outdated)
     for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
         if (counts[verdict] > 0 && !verdict_is_fine((enum verdict)verdict))
             return EXIT_UNEXPECTED;
-    return outdated > 0 ? EXIT_UNEXPECTED : EXIT_AS_EXPECTED;
+    if (outdated > 0)
+        return EXIT_UNEXPECTED;
+    /* Where everything was skipped or not supported, nothing is known. */
+    return counts[VERDICT_PASS] + counts[VERDICT_XFAIL] > 0 ? EXIT_AS_EXPECTED : EXIT_NOTHING;
 }
 
 static json_t *begin_event(const struct play *play)
