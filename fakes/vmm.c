@@ -146,12 +146,15 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
 }
 
 /* As first process of its namespace the VMM can reach every process of the machine. */
-static void end_guests(void)
+static void end_guests(struct vmm *vmm)
 {
     kill(-1, SIGKILL);
     int64_t deadline = io_now_ms() + EXIT_DEADLINE_MS;
-    while (io_now_ms() < deadline && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))
-        ;
+    int status;
+    pid_t pid;
+    while (io_now_ms() < deadline && ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR))
+        if (pid > 0)
+            tracer_status(&vmm->tracer, pid, status);
 }
 
 /*
@@ -218,7 +221,7 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
         io_close(&listen_fd);
         unlinkat(vmm->machine_fd, "sock", 0);
     }
-    end_guests();
+    end_guests(vmm);
     tracer_release(&vmm->tracer);
     guest_release(&vmm->guest);
     faults_release(&vmm->armed);

@@ -281,9 +281,13 @@ static int remove_below(int dir_fd, dev_t dev, struct err *err)
 
 int io_remove_tree(int dir_fd, const char *name, struct err *err)
 {
+    /* The name itself may be a mount point, so the folder that holds it says the device. */
+    const char *slash = strrchr(name, '/');
+    CLEANUP(io_free)
+    char *parent = slash ? io_format("%.*s", (int)(slash - name) + 1, name) : io_format(".");
     struct stat st;
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : err_set(err, errno, "stat %s", name);
+    if (fstatat(dir_fd, parent, &st, 0) < 0)
+        return errno == ENOENT ? 0 : err_set(err, errno, "stat %s", parent);
     return remove_entry(dir_fd, name, st.st_dev, err);
 }
 

@@ -4,18 +4,22 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#define TREE_UNKNOWN 0
+#define TREE_NONE 0 /* of who has ended, or whose whole session ended before it was seen */
 
-enum tracee_state { TRACEE_RUNS, TRACEE_STOPPED, TRACEE_KILLED };
+enum tracee_state { TRACEE_RUNS, TRACEE_STOPPED, TRACEE_KILLED, TRACEE_ENDED };
 
 struct tracee {
     pid_t tid;
-    int tree; /* TREE_UNKNOWN: it stopped before its parent's fork event came */
+    int tree;
     enum tracee_state state;
-    bool in_vfork; /* stands still until its child executes or ends */
-    bool freezing; /* to be left in its next stop */
+    bool announced; /* by its parent's event; who ends before that is kept until it comes */
+    bool in_vfork;  /* stands still until its child executes or ends */
+    bool exiting;   /* runs nothing more; a first thread's end is told when all threads ended */
+    bool freezing;  /* to be left in its next stop */
     struct tracee *next;
 };
 
@@ -59,24 +63,26 @@ void tracer_release(struct tracer *tracer)
 int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
 {
     const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
-                         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_EXITKILL;
+                         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT |
+                         PTRACE_O_EXITKILL;
     if (ptrace(PTRACE_SEIZE, pid, 0L, options) < 0)
         return err_set(err, errno, "trace process %d", (int)pid);
-    add(tracer, pid, tree);
+    add(tracer, pid, tree)->announced = true;
     return 0;
 }
 
 /* ESRCH is no error here: a SIGKILL from elsewhere takes a tracee out of any stop. */
 static void restart(struct tracee *tracee, long signum)
 {
-    tracee->state = TRACEE_RUNS;
+    if (tracee->state == TRACEE_STOPPED)
+        tracee->state = TRACEE_RUNS;
     ptrace(PTRACE_CONT, tracee->tid, 0L, signum);
 }
 
 static bool tree_is_still(const struct tracer *tracer, int tree)
 {
     for (const struct tracee *at = tracer->tracees; at; at = at->next)
-        if (at->tree == tree && at->state == TRACEE_RUNS && !at->in_vfork)
+        if (at->tree == tree && at->state == TRACEE_RUNS && !at->in_vfork && !at->exiting)
             return false;
     return true;
 }
@@ -104,23 +110,55 @@ static void go_on(struct tracer *tracer, struct tracee *tracee, long signum)
         restart(tracee, signum);
 }
 
-/* A new process or thread of parent's tree; its own first stop may have come before. */
+static void freeze(struct tracee *tracee)
+{
+    if (tracee->freezing || tracee->state == TRACEE_KILLED)
+        return;
+    tracee->freezing = true;
+    if (tracee->state == TRACEE_RUNS)
+        ptrace(PTRACE_INTERRUPT, tracee->tid, 0L, 0L);
+}
+
+/* A new process or thread of parent's tree; its own stops, even its end, may have come before. */
 static void adopt(struct tracer *tracer, const struct tracee *parent, pid_t tid)
 {
     struct tracee *child = find(tracer, tid);
-    bool waits = child != NULL;
-    if (!child)
+    if (child && child->state == TRACEE_ENDED) {
+        drop(tracer, tid);
+        return;
+    }
+    if (!child) {
         child = add(tracer, tid, parent->tree);
+        child->freezing = parent->freezing;
+    }
+    child->announced = true;
     child->tree = parent->tree;
-    child->freezing = parent->freezing;
-    if (waits)
-        go_on(tracer, child, 0);
+    if (parent->freezing)
+        freeze(child);
+}
+
+/*
+ * The first stop of a child that its parent's event did not announce yet, or never will:
+ * the event is lost when the parent is killed in its stop. Both are in one session, and
+ * every tree has its own.
+ */
+static struct tracee *add_unannounced(struct tracer *tracer, pid_t tid)
+{
+    pid_t session = getsid(tid);
+    const struct tracee *relative = tracer->tracees;
+    while (relative &&
+           (session < 0 || relative->tree == TREE_NONE || getsid(relative->tid) != session))
+        relative = relative->next;
+    struct tracee *child = add(tracer, tid, relative ? relative->tree : TREE_NONE);
+    child->freezing = relative && relative->freezing;
+    return child;
 }
 
 static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
 {
-    unsigned long message = 0;
-    ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, &message);
+    unsigned long message;
+    if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, &message) < 0)
+        return; /* killed meanwhile: its end comes next */
     switch (event) {
     case PTRACE_EVENT_VFORK:
         tracee->in_vfork = true;
@@ -133,7 +171,15 @@ static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
         /* An execve by another thread: that thread goes on under the leader's number. */
         if ((pid_t)message != tracee->tid)
             drop(tracer, (pid_t)message);
+        tracee->in_vfork = tracee->exiting = false;
         break;
+    case PTRACE_EVENT_EXIT:
+        /* Never held here: an execve by another thread would wait for it. */
+        tracee->exiting = true;
+        restart(tracee, 0);
+        if (tracee->freezing)
+            kill_when_still(tracer, tracee->tree);
+        return;
     default: break;
     }
     go_on(tracer, tracee, 0);
@@ -162,21 +208,33 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
 enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
 {
     struct tracee *tracee = find(tracer, pid);
+    if (tracee && tracee->state == TRACEE_ENDED) { /* another process has the number now */
+        drop(tracer, pid);
+        tracee = NULL;
+    }
     if (WIFSTOPPED(status)) {
-        if (tracee)
-            take_stop(tracer, tracee, status);
-        else /* a new one, before its parent's event: it waits in this stop */
-            add(tracer, pid, TREE_UNKNOWN)->state = TRACEE_STOPPED;
+        take_stop(tracer, tracee ? tracee : add_unannounced(tracer, pid), status);
         return TRACER_TAKEN;
     }
     if (!tracee)
         return TRACER_FOREIGN;
     int tree = tracee->tree;
     bool freezing = tracee->freezing;
-    drop(tracer, pid);
+    if (tracee->announced)
+        drop(tracer, pid);
+    else {
+        tracee->state = TRACEE_ENDED;
+        tracee->tree = TREE_NONE;
+    }
     if (freezing)
         kill_when_still(tracer, tree);
     return TRACER_ENDED;
+}
+
+/* kill(2) takes any thread's number, and the whole process gets the signal. */
+static bool is_first_thread(pid_t tid)
+{
+    return syscall(SYS_tgkill, tid, tid, 0) == 0;
 }
 
 int tracer_kill(struct tracer *tracer, int tree, int signum)
@@ -186,13 +244,10 @@ int tracer_kill(struct tracer *tracer, int tree, int signum)
         if (at->tree != tree || at->state == TRACEE_KILLED)
             continue;
         count++;
-        if (signum != SIGKILL) {
+        if (signum == SIGKILL)
+            freeze(at);
+        else if (is_first_thread(at->tid))
             kill(at->tid, signum);
-            continue;
-        }
-        at->freezing = true;
-        if (at->state == TRACEE_RUNS)
-            ptrace(PTRACE_INTERRUPT, at->tid, 0L, 0L);
     }
     if (signum == SIGKILL)
         kill_when_still(tracer, tree);

@@ -3,15 +3,18 @@
  *
  * A tracer belongs to one process, which hands it every status its reaper sees; it never
  * waits itself. A tree is one seized process and all it forks, known by a number of the
- * caller's. PTRACE_O_EXITKILL: when the tracer's process dies, so do its trees.
+ * caller's. It has a session of its own (setsid(2) before the seize): by it a child is
+ * known whose parent was killed before the fork was told. PTRACE_O_EXITKILL: when the tracer's
+ * process dies, so do its trees.
  *
  * Killing is in two steps, so that no member sees another one die: every member is
- * stopped first (a parent inside vfork(2) stands still anyway and counts as stopped),
- * then all are sent SIGKILL with kill(2). A signal put on a ptrace restart at an event
- * stop would be ignored by the kernel.
+ * stopped first (a parent inside vfork(2) and who is on the way out run nothing more and
+ * count as stopped), then all are sent SIGKILL with kill(2). A signal put on a ptrace restart at an
+ * event stop would be ignored by the kernel.
  *
  * Order of calls: tracer_seize() while the process waits for its go-ahead; then
- * tracer_status() for every status; tracer_kill() at any time; tracer_release().
+ * tracer_status() for every status, to the last end: a tracee that is killed stops once
+ * more on its way; tracer_kill() at any time; tracer_release().
  * Source: ptrace(2).
  */
 #ifndef KILLPOINT_TRACER_H
@@ -27,8 +30,8 @@ struct tracer {
 
 enum tracer_result {
     TRACER_FOREIGN, /* no tracee: the caller's own child, or nothing it knows */
-    TRACER_TAKEN,   /* a stop, or the end of a thread that was not the tree's first */
-    TRACER_ENDED    /* the end of a process: the caller may know it as its child, too */
+    TRACER_TAKEN,   /* a stop */
+    TRACER_ENDED    /* the end of a process or a thread: the caller may know it as its child */
 };
 
 void tracer_release(struct tracer *tracer);

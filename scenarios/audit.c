@@ -75,18 +75,24 @@ static void free_key(EVP_PKEY **key)
     EVP_PKEY_free(*key);
 }
 
+/* No openssl.cnf, neither the host's nor the guest's. */
+static bool set_libcrypto_up(void)
+{
+    return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+                               NULL) &&
+           OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+}
+
 /* All that needs the host's side of the root, or could fail for the caller's fault. */
 static int prepare(const struct audit_request *request, struct audit_view *view, struct err *err)
 {
-    if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
-                             NULL) ||
-        !OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL))
+    if (!set_libcrypto_up())
         return err_text(err, EIO, "libcrypto cannot be set up");
     unsetenv("SSL_CERT_FILE");
     unsetenv("SSL_CERT_DIR");
     if (!request->ca_pem)
         return 0;
-    int ret = audit_store_add_ca(&view->store, buf_str(request->ca_pem), err);
+    int ret = audit_store_add_ca(&view->store, request->ca_pem, err);
     if (ret < 0 || !request->ca_key)
         return ret;
     BIO *bio = BIO_new_mem_buf(buf_str(request->ca_key), (int)request->ca_key->len);
@@ -122,7 +128,7 @@ static int child_audit(const struct audit_request *request, struct audit_report 
                               .ca_path = request->ca_path ? request->ca_path : AUDIT_CA_PATH,
                               .bundle_path =
                                   request->bundle_path ? request->bundle_path : AUDIT_BUNDLE};
-    audit_store_init(&view.store);
+    audit_store_init(&view.store, request->known);
     int ret = prepare(request, &view, err);
     if (ret == 0)
         ret = enter(request->root_path, err);
@@ -295,4 +301,13 @@ int audit_run(const struct audit_request *request, struct audit_report *ret_repo
     *ret_report = report;
     report = (struct audit_report){0};
     return 0;
+}
+
+void audit_learn(const char *root_path, struct audit_pool *known)
+{
+    CLEANUP(io_free) char *path = io_format("%s" AUDIT_BUNDLE, root_path);
+    CLEANUP(audit_certs_release) struct audit_certs certs = {0};
+    CLEANUP(buf_release) struct buf pem = BUF_INIT;
+    if (set_libcrypto_up() && io_read_file(AT_FDCWD, path, &pem, AUDIT_STORE_MAX_BYTES, NULL) == 0)
+        audit_pool_parse(known, &pem, &certs);
 }

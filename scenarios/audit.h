@@ -23,15 +23,16 @@
 
 /* Everything is borrowed. Unset members (zeros) mean what is said beside them. */
 struct audit_request {
-    const char *root_path;        /* the guest's root; may be /proc/PID/root/… */
-    const struct buf *ca_pem;     /* the CA as it was sent; NULL: only what needs no CA */
-    const struct buf *ca_key;     /* its key, PEM; NULL: no handshakes */
-    const char *ca_path;          /* in the guest; NULL: AUDIT_CA_PATH */
-    const char *bundle_path;      /* in the guest; NULL: AUDIT_BUNDLE */
-    int timeout_ms;               /* 0: AUDIT_TIMEOUT_MS */
-    const struct tree *reference; /* what an undisturbed install changed; NULL: no exact level */
-    const struct tree *found;     /* what this trial changed; NULL as reference is */
-    const char *const *layers;    /* the lower layers of both, see tree_compare() */
+    const char *root_path;          /* the guest's root; may be /proc/PID/root/… */
+    const struct buf *ca_pem;       /* the CA as it was sent; NULL: only what needs no CA */
+    const struct buf *ca_key;       /* its key, PEM; NULL: no handshakes */
+    const char *ca_path;            /* in the guest; NULL: AUDIT_CA_PATH */
+    const char *bundle_path;        /* in the guest; NULL: AUDIT_BUNDLE */
+    int timeout_ms;                 /* 0: AUDIT_TIMEOUT_MS */
+    const struct audit_pool *known; /* see audit_learn(); changes time only, no verdict; or NULL */
+    const struct tree *reference;   /* what an undisturbed install changed; NULL: no exact level */
+    const struct tree *found;       /* what this trial changed; NULL as reference is */
+    const char *const *layers;      /* the lower layers of both, see tree_compare() */
 };
 
 struct audit_result {
@@ -55,6 +56,14 @@ void audit_report_release(struct audit_report *report);
  */
 int audit_run(const struct audit_request *request, struct audit_report *ret_report,
               struct err *err);
+
+/*
+ * Sets libcrypto up in this process and adds the certificates of a root's bundle to *known
+ * (start with zeros), for requests of this process and of its forks: each audit then parses
+ * only what is new to the guest. The root's files are trusted not to be hostile. No bundle,
+ * or a bad one, is no error: there is just less that is known.
+ */
+void audit_learn(const char *root_path, struct audit_pool *known);
 
 /* How many checks of this level ended so. */
 unsigned audit_report_count(const struct audit_report *report, enum audit_level level,

@@ -192,7 +192,7 @@ static enum audit_outcome check_hashdir_ca(struct audit_view *view, struct buf *
         return AUDIT_NOT_RUN;
     bool there = audit_store_find_hashed(&view->store, view->store.ca, &err) == 0;
     if (there)
-        buf_printf(found, "by its hash %08lx", audit_cert_hash(view->store.ca));
+        buf_printf(found, "by its hash %08lx", view->store.ca->hash);
     else
         buf_add(found, err.msg);
     return verdict(there);
@@ -223,15 +223,6 @@ static enum audit_outcome check_hashdir_roots(struct audit_view *view, struct bu
     return outcome;
 }
 
-static enum audit_outcome handshake(struct audit_view *view, const char *bundle, const char *dir,
-                                    struct buf *found)
-{
-    struct err err;
-    bool trusted = audit_tls_handshake(&view->server, bundle, dir, &err) == 0;
-    buf_add(found, trusted ? "trusted" : err.msg);
-    return verdict(trusted);
-}
-
 static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *found)
 {
     struct stat st;
@@ -243,7 +234,12 @@ static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *
         buf_add(found, "there is no bundle, or no regular file of a sane size");
         return AUDIT_FAIL;
     }
-    return handshake(view, view->bundle_path, NULL, found);
+    const struct audit_certs *bundle = &view->store.bundle;
+    struct err err;
+    int ret = bundle->plain ? audit_tls_handshake_certs(&view->server, bundle, &err)
+                            : audit_tls_handshake(&view->server, view->bundle_path, NULL, &err);
+    buf_add(found, ret == 0 ? "trusted" : err.msg);
+    return verdict(ret == 0);
 }
 
 static enum audit_outcome check_tls_hashdir(struct audit_view *view, struct buf *found)
@@ -256,7 +252,9 @@ static enum audit_outcome check_tls_hashdir(struct audit_view *view, struct buf 
         buf_add(found, err.msg);
         return AUDIT_FAIL;
     }
-    return handshake(view, NULL, AUDIT_HASH_DIR, found);
+    int ret = audit_tls_handshake(&view->server, NULL, AUDIT_HASH_DIR, &err);
+    buf_add(found, ret == 0 ? "trusted" : err.msg);
+    return verdict(ret == 0);
 }
 
 static enum audit_outcome check_duplicates(struct audit_view *view, struct buf *found)
@@ -329,9 +327,8 @@ static void check_hash_link(struct audit_view *view, const struct audit_link *li
         return;
     }
     const struct audit_cert *cert = content.certs[0];
-    if (audit_cert_hash(cert) != strtoul(link->name, NULL, 16)) {
-        listing_add(stray, "%s -> %s (its hash is %08lx)", link->name, link->target,
-                    audit_cert_hash(cert));
+    if (cert->hash != strtoul(link->name, NULL, 16)) {
+        listing_add(stray, "%s -> %s (its hash is %08lx)", link->name, link->target, cert->hash);
         return;
     }
     if (!is_ours(path))

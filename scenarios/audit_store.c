@@ -6,35 +6,19 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
 #define MAX_DEPTH 32
 
-void audit_store_init(struct audit_store *store)
+void audit_store_init(struct audit_store *store, const struct audit_pool *known)
 {
-    *store = (struct audit_store){.budget_bytes = AUDIT_STORE_MAX_BYTES};
-}
-
-static void cert_free(void *node)
-{
-    struct audit_cert *cert = node;
-    X509_free(cert->x509);
-    free(cert);
-}
-
-void audit_certs_release(struct audit_certs *certs)
-{
-    free(certs->certs);
-    free(certs->problem);
-    *certs = (struct audit_certs){0};
+    *store = (struct audit_store){.pool = {.known = known}, .budget_bytes = AUDIT_STORE_MAX_BYTES};
 }
 
 void audit_store_release(struct audit_store *store)
@@ -57,8 +41,8 @@ void audit_store_release(struct audit_store *store)
     free(store->local_problem);
     free(store->links_problem);
     X509_STORE_free(store->hash_dir);
-    tdestroy(store->pool, cert_free);
-    audit_store_init(store);
+    audit_pool_release(&store->pool);
+    audit_store_init(store, NULL);
 }
 
 /* Makes room for one more element: doubles at every power of two. */
@@ -96,93 +80,6 @@ int audit_store_read_file(struct audit_store *store, const char *path, struct bu
     return 0;
 }
 
-static int compare_certs(const void *a, const void *b)
-{
-    const struct audit_cert *left = a, *right = b;
-    return memcmp(left->sha256, right->sha256, sizeof left->sha256);
-}
-
-/* Parsing is dear and stores hold each certificate some four times, so once is enough. */
-static struct audit_cert *pool_take(struct audit_store *store, const unsigned char *der, long len)
-{
-    struct audit_cert key;
-    if (!EVP_Digest(der, (size_t)len, key.sha256, NULL, EVP_sha256(), NULL))
-        return NULL;
-    struct audit_cert *const *known = tfind(&key, &store->pool, compare_certs);
-    if (known)
-        return *known;
-    const unsigned char *at = der;
-    X509 *x509 = d2i_X509(NULL, &at, len);
-    if (!x509 || at != der + len) {
-        X509_free(x509);
-        return NULL;
-    }
-    struct audit_cert *cert = calloc(1, sizeof *cert);
-    if (!cert)
-        abort();
-    memcpy(cert->sha256, key.sha256, sizeof cert->sha256);
-    cert->x509 = x509;
-    if (!tsearch(cert, &store->pool, compare_certs))
-        abort();
-    return cert;
-}
-
-/* A "TRUSTED CERTIFICATE" has settings behind the certificate: only the latter counts. */
-static struct audit_cert *pool_take_trusted(struct audit_store *store, const unsigned char *data,
-                                            long len)
-{
-    X509 *x509 = d2i_X509_AUX(NULL, &data, len);
-    unsigned char *der = NULL;
-    int der_len = x509 ? i2d_X509(x509, &der) : -1;
-    struct audit_cert *cert = der_len > 0 ? pool_take(store, der, der_len) : NULL;
-    OPENSSL_free(der);
-    X509_free(x509);
-    return cert;
-}
-
-/* Reads the next PEM block: 1 with *ret_cert or NULL for another kind, 0 at the end, -1. */
-static int next_cert(struct audit_store *store, BIO *bio, struct audit_cert **ret_cert)
-{
-    char *name = NULL, *header = NULL;
-    unsigned char *data = NULL;
-    long len = 0;
-    *ret_cert = NULL;
-    ERR_clear_error();
-    if (!PEM_read_bio(bio, &name, &header, &data, &len)) {
-        bool end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-        ERR_clear_error();
-        return end ? 0 : -1;
-    }
-    int ret = 1;
-    if (strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0)
-        ret = (*ret_cert = pool_take(store, data, len)) ? 1 : -1;
-    else if (strcmp(name, PEM_STRING_X509_TRUSTED) == 0)
-        ret = (*ret_cert = pool_take_trusted(store, data, len)) ? 1 : -1;
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(data);
-    ERR_clear_error();
-    return ret;
-}
-
-static void parse_certs(struct audit_store *store, const struct buf *pem, struct audit_certs *certs)
-{
-    BIO *bio = BIO_new_mem_buf(buf_str(pem), (int)pem->len);
-    if (!bio)
-        abort();
-    struct audit_cert *cert;
-    int ret;
-    while ((ret = next_cert(store, bio, &cert)) > 0) {
-        if (!cert)
-            continue;
-        certs->certs = grow(certs->certs, certs->n, sizeof(struct audit_cert *));
-        certs->certs[certs->n++] = cert;
-    }
-    if (ret < 0)
-        certs->problem = io_format("torn or invalid after %zu good certificates", certs->n);
-    BIO_free(bio);
-}
-
 void audit_store_read_certs(struct audit_store *store, const char *path,
                             struct audit_certs *ret_certs)
 {
@@ -192,21 +89,16 @@ void audit_store_read_certs(struct audit_store *store, const char *path,
     if (audit_store_read_file(store, path, &pem, &err) < 0)
         ret_certs->problem = io_format("%s", err.msg);
     else
-        parse_certs(store, &pem, ret_certs);
+        audit_pool_parse(&store->pool, &pem, ret_certs);
 }
 
-int audit_store_add_ca(struct audit_store *store, const char *pem, struct err *err)
+int audit_store_add_ca(struct audit_store *store, const struct buf *pem, struct err *err)
 {
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    if (!bio)
-        abort();
-    struct audit_cert *cert = NULL;
-    while (next_cert(store, bio, &cert) > 0 && !cert)
-        ;
-    BIO_free(bio);
-    if (!cert)
+    CLEANUP(audit_certs_release) struct audit_certs certs = {0};
+    audit_pool_parse(&store->pool, pem, &certs);
+    if (certs.n == 0)
         return err_text(err, EINVAL, "the CA is no PEM certificate");
-    store->ca = cert;
+    store->ca = certs.certs[0];
     return 0;
 }
 
@@ -416,11 +308,6 @@ const struct audit_root *audit_store_root(const struct audit_store *store, const
     return NULL;
 }
 
-unsigned long audit_cert_hash(const struct audit_cert *cert)
-{
-    return X509_NAME_hash_ex(X509_get_subject_name(cert->x509), NULL, NULL, NULL);
-}
-
 /* libcrypto opens whatever has the name: a FIFO would hold it, a device would feed it. */
 static int check_hash_files(unsigned long hash, struct err *err)
 {
@@ -445,12 +332,34 @@ static void open_hash_dir(struct audit_store *store)
         abort();
 }
 
+/*
+ * Whether a client that loads HASH.0, HASH.1, ... comes to this certificate by files that
+ * leave no question of how libcrypto takes them. False says nothing.
+ */
+static bool is_plainly_there(struct audit_store *store, const struct audit_cert *cert)
+{
+    for (unsigned n = 0; n < AUDIT_STORE_MAX_FILES; n++) {
+        CLEANUP(audit_certs_release) struct audit_certs content = {0};
+        char path[64];
+        snprintf(path, sizeof path, "%s/%08lx.%u", AUDIT_HASH_DIR, cert->hash, n);
+        audit_store_read_certs(store, path, &content);
+        if (!content.plain)
+            return false;
+        for (size_t i = 0; i < content.n; i++)
+            if (content.certs[i] == cert)
+                return true;
+    }
+    return false;
+}
+
 int audit_store_find_hashed(struct audit_store *store, const struct audit_cert *cert,
                             struct err *err)
 {
-    int ret = check_hash_files(audit_cert_hash(cert), err);
+    int ret = check_hash_files(cert->hash, err);
     if (ret < 0)
         return ret;
+    if (cert != store->ca && is_plainly_there(store, cert))
+        return 0;
     if (!store->hash_dir)
         open_hash_dir(store);
     X509_STORE_CTX *lookup = X509_STORE_CTX_new();
@@ -462,8 +371,7 @@ int audit_store_find_hashed(struct audit_store *store, const struct audit_cert *
         if (X509_cmp(sk_X509_value(found, i), cert->x509) == 0)
             ret = 0;
     if (ret < 0)
-        err_text(err, ENOENT, "%08lx.0 and its like hold another certificate, or none",
-                 audit_cert_hash(cert));
+        err_text(err, ENOENT, "%08lx.0 and its like hold another certificate, or none", cert->hash);
     sk_X509_pop_free(found, X509_free);
     X509_STORE_CTX_free(lookup);
     ERR_clear_error();

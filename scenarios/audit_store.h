@@ -12,9 +12,7 @@
 #ifndef KILLPOINT_AUDIT_STORE_H
 #define KILLPOINT_AUDIT_STORE_H
 
-#include <openssl/x509.h>
-
-#include "../fault/io.h"
+#include "audit_pool.h"
 
 #define AUDIT_STORE_MAX_BYTES ((size_t)64 << 20)
 #define AUDIT_STORE_MAX_FILES 10000
@@ -23,21 +21,6 @@
 #define AUDIT_SHARE "/usr/share/ca-certificates"
 #define AUDIT_LOCAL "/usr/local/share/ca-certificates"
 #define AUDIT_HASH_DIR "/etc/ssl/certs"
-
-/* One different certificate. Two pointers are equal exactly when the certificates are. */
-struct audit_cert {
-    unsigned char sha256[32]; /* of the DER bytes */
-    X509 *x509;
-    unsigned in_bundle;  /* how often the bundle holds it */
-    unsigned in_enabled; /* how many enabled files hold it */
-};
-
-/* The certificates of one PEM file, in order; the list is owned, the certificates are not. */
-struct audit_certs {
-    struct audit_cert **certs;
-    size_t n;
-    char *problem; /* NULL: all of it could be read */
-};
 
 /* A file whose certificates update-ca-certificates puts into the store. */
 struct audit_root {
@@ -68,16 +51,17 @@ struct audit_store {
     char **temporaries; /* absolute paths of what an update or an upload left behind */
     size_t n_temporaries;
 
-    void *pool;           /* tsearch(3) tree of struct audit_cert by sha256 */
+    struct audit_pool pool;
     size_t budget_bytes;  /* what may still be read */
-    X509_STORE *hash_dir; /* made at the first lookup */
+    X509_STORE *hash_dir; /* made at the first lookup that needs it */
 };
 
-void audit_store_init(struct audit_store *store);
+/* known: see audit_pool.h; NULL: none. Borrowed until audit_store_release(). */
+void audit_store_init(struct audit_store *store, const struct audit_pool *known);
 void audit_store_release(struct audit_store *store);
 
 /* Takes the first certificate of pem as the CA. Returns 0, or -EINVAL: there is none. */
-int audit_store_add_ca(struct audit_store *store, const char *pem, struct err *err);
+int audit_store_add_ca(struct audit_store *store, const struct buf *pem, struct err *err);
 
 /*
  * Reads everything. ca_path's folder is searched for the upload's temporaries.
@@ -87,10 +71,9 @@ int audit_store_add_ca(struct audit_store *store, const char *pem, struct err *e
  */
 void audit_store_load(struct audit_store *store, const char *bundle_path, const char *ca_path);
 
-/* Reads one PEM file as the loaders of libcrypto do. */
+/* Reads one PEM file, see audit_pool_parse(). */
 void audit_store_read_certs(struct audit_store *store, const char *path,
                             struct audit_certs *ret_certs);
-void audit_certs_release(struct audit_certs *certs);
 
 /*
  * Reads one regular file whole within what is left of the budget. Returns 0 or -errno;
@@ -100,15 +83,14 @@ int audit_store_read_file(struct audit_store *store, const char *path, struct bu
                           struct err *err);
 
 /*
- * Looks a certificate up in AUDIT_HASH_DIR the way a client does, with libcrypto's own
- * X509_LOOKUP_hash_dir. Returns 0 when exactly this certificate is found.
+ * Looks a certificate up in AUDIT_HASH_DIR the way a client does. The CA is looked up with
+ * libcrypto's own X509_LOOKUP_hash_dir, and so is whatever is not found at once: a root is
+ * when HASH.0 and its next are plain files up to one that holds it.
+ * Returns 0 when exactly this certificate is found.
  * Errors: -ENOENT, it is not; -EINVAL, a file of that hash would block the client.
  */
 int audit_store_find_hashed(struct audit_store *store, const struct audit_cert *cert,
                             struct err *err);
-
-/* The subject hash of NAME in `NAME.0`. */
-unsigned long audit_cert_hash(const struct audit_cert *cert);
 
 /* The enabled root of this path, or NULL. */
 const struct audit_root *audit_store_root(const struct audit_store *store, const char *path);

@@ -149,13 +149,8 @@ static int talk(SSL *client, SSL *server, struct err *err)
     return err_text(err, EIO, "the handshake does not end");
 }
 
-int audit_tls_handshake(const struct audit_tls_server *server, const char *bundle_path,
-                        const char *hash_dir, struct err *err)
+static int handshake(const struct audit_tls_server *server, SSL_CTX *ours, struct err *err)
 {
-    ERR_clear_error();
-    CLEANUP(free_ctx) SSL_CTX *ours = client_ctx(bundle_path, hash_dir);
-    if (!ours)
-        return openssl_error(err, "the client cannot load its roots");
     CLEANUP(free_ctx) SSL_CTX *theirs = server_ctx(server);
     if (!theirs)
         return openssl_error(err, "set up the server");
@@ -164,4 +159,27 @@ int audit_tls_handshake(const struct audit_tls_server *server, const char *bundl
     if (!client || !peer || !connect_pair(client, peer))
         return openssl_error(err, "set up the handshake");
     return talk(client, peer, err);
+}
+
+int audit_tls_handshake(const struct audit_tls_server *server, const char *bundle_path,
+                        const char *hash_dir, struct err *err)
+{
+    ERR_clear_error();
+    CLEANUP(free_ctx) SSL_CTX *ours = client_ctx(bundle_path, hash_dir);
+    if (!ours)
+        return openssl_error(err, "the client cannot load its roots");
+    return handshake(server, ours, err);
+}
+
+int audit_tls_handshake_certs(const struct audit_tls_server *server,
+                              const struct audit_certs *bundle, struct err *err)
+{
+    ERR_clear_error();
+    CLEANUP(free_ctx) SSL_CTX *ours = client_ctx(NULL, NULL);
+    bool loaded = ours != NULL;
+    for (size_t i = 0; i < bundle->n && loaded; i++)
+        loaded = X509_STORE_add_cert(SSL_CTX_get_cert_store(ours), bundle->certs[i]->x509) == 1;
+    if (!loaded)
+        return openssl_error(err, "the client cannot load its roots");
+    return handshake(server, ours, err);
 }

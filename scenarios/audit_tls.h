@@ -9,9 +9,8 @@
 #define KILLPOINT_AUDIT_TLS_H
 
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 
-#include "../fault/err.h"
+#include "audit_pool.h"
 
 /* What the server shows: start it with zeros. */
 struct audit_tls_server {
@@ -37,5 +36,14 @@ int audit_tls_server_init(struct audit_tls_server *ret_server, X509 *ca, EVP_PKE
  */
 int audit_tls_handshake(const struct audit_tls_server *server, const char *bundle_path,
                         const char *hash_dir, struct err *err);
+
+/*
+ * The same for the bundle that these certificates were read from. Loading a file parses
+ * each certificate anew and then does just this: it puts them into the client's
+ * X509_STORE, in their order. So it is the same client only when the bundle is `plain`;
+ * of any other, SSL_CTX_load_verify_file(3) must say itself what it makes.
+ */
+int audit_tls_handshake_certs(const struct audit_tls_server *server,
+                              const struct audit_certs *bundle, struct err *err);
 
 #endif

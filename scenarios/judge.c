@@ -292,10 +292,20 @@ static void check_log(struct bench *bench, const struct evidence_run *run)
 
 /* --- the store, the faults, the processes ------------------------------------------ */
 
-static void check_store(struct bench *bench, const struct evidence *evidence)
+/* Returns whether all that is to be judged could be seen. */
+static bool check_store(struct bench *bench, const struct evidence *evidence)
 {
     const struct expect *expect = &bench->scenario->expect;
     const enum judge levels[] = {expect->must, expect->should, expect->exact};
+    bool seen = true;
+    for (size_t k = 0; k < AUDIT_N_CHECKS && evidence->vm_lost; k++) {
+        const struct audit_def *def = &audit_defs()[k];
+        bool decides = levels[def->level] == JUDGE_PASS;
+        CLEANUP(io_free) char *id = io_format("store/%s", def->id);
+        add_check(bench, id, "not-run", decides, def->expected,
+                  "the machine died, and its disk with it");
+        seen &= !decides;
+    }
     for (size_t i = 0; i < evidence->n_audits; i++)
         for (size_t k = 0; k < AUDIT_N_CHECKS; k++) {
             const struct audit_result *result = &evidence->audits[i].results[k];
@@ -304,6 +314,7 @@ static void check_store(struct bench *bench, const struct evidence *evidence)
                       levels[result->def->level] == JUDGE_PASS, result->def->expected,
                       result->found ? result->found : "");
         }
+    return seen;
 }
 
 /* Returns whether every rule that must have fired has. */
@@ -354,14 +365,14 @@ enum verdict judge(const struct scenario *scenario, const struct evidence *evide
         leak |= run->sandbox.leaks.len > 0;
     }
     bench.prefix = "";
-    check_store(&bench, evidence);
+    bool seen = check_store(&bench, evidence);
     *ret_checks = bench.checks;
-    return broken         ? VERDICT_ERROR
-           : timeout      ? VERDICT_TIMEOUT
-           : crash        ? VERDICT_CRASH
-           : unsupported  ? VERDICT_UNSUPPORTED
-           : bench.failed ? VERDICT_FAIL
-           : leak         ? VERDICT_LEAK
-           : !fired       ? VERDICT_UNRESOLVED
-                          : VERDICT_PASS;
+    return broken          ? VERDICT_ERROR
+           : timeout       ? VERDICT_TIMEOUT
+           : crash         ? VERDICT_CRASH
+           : unsupported   ? VERDICT_UNSUPPORTED
+           : bench.failed  ? VERDICT_FAIL
+           : leak          ? VERDICT_LEAK
+           : fired && seen ? VERDICT_PASS
+                           : VERDICT_UNRESOLVED;
 }

@@ -10,7 +10,8 @@
  *   UNSUPPORTED a run said so (status 77)
  *   FAIL        a deciding check failed
  *   LEAK        nothing else is wrong, but a process outlived the backend
- *   UNRESOLVED  nothing is wrong, but a rule did not fire: the fault never was
+ *   UNRESOLVED  nothing is wrong, but a rule did not fire: the fault never was; or a store
+ *               to be judged died with its machine's disk
  *   PASS
  */
 #ifndef KILLPOINT_JUDGE_H

@@ -402,6 +402,7 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
                                           .ca_key = known ? &ca_key : NULL,
                                           .ca_path = TRIAL_CA_PATH,
                                           .bundle_path = TRIAL_BUNDLE,
+                                          .known = lab->setup->known,
                                           .reference = exact ? &reference : NULL,
                                           .found = exact ? &found : NULL,
                                           .layers = layers};

@@ -21,6 +21,7 @@ struct trial_setup {
     const char *folder;        /* made by trial_run(); its parent has the slot server */
     const char *fixtures_path; /* scenarios/fixtures */
     const struct backend *backend;
+    const struct audit_pool *known; /* for the audits, see audit.h; or NULL */
 };
 
 /*

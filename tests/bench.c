@@ -82,8 +82,7 @@ static const struct plan plan_items[] = {{.routes = (const char *const[]){"api.e
                                           .label = LABEL_EGRESS}};
 
 /* A whole trial with a backend that does nothing, audit and judgement left out. */
-static double whole_trial(const char *folder, const char *fixtures, const struct backend *backend,
-                          const char *layout, double *ret_audit_ms)
+static double whole_trial(const struct trial_setup *setup, const char *layout, double *ret_audit_ms)
 {
     static const char *const none[] = {NULL};
     const struct scenario scenario = {.path = "bench",
@@ -96,14 +95,13 @@ static double whole_trial(const char *folder, const char *fixtures, const struct
                                       .expect = {.exit = -1, .contains = none}};
     char id[] = "bench";
     const struct trial trial = {.scenario = &scenario, .id = id, .layout = layout};
-    const struct trial_setup setup = {folder, fixtures, backend};
     struct evidence evidence = {.runs = NULL};
     struct err err;
     int64_t start_ns = io_now_ns();
-    int ret = trial_run(&setup, &trial, &evidence, &err);
+    int ret = trial_run(setup, &trial, &evidence, &err);
     if (ret < 0)
         give_up("trial", &err);
-    io_remove_tree(AT_FDCWD, folder, NULL);
+    io_remove_tree(AT_FDCWD, setup->folder, NULL);
     double all_ms = ms_since(start_ns);
     double backend_ms =
         (double)(evidence.runs[0].sandbox.end_ns - evidence.runs[0].sandbox.start_ns) / 1e6;
@@ -131,9 +129,12 @@ static void bench_trial(const char *state, const char *layout_name)
     backend_from_command((const char *const[]){"true", NULL}, &backend);
     double trial_ms[ROUNDS], bare_ms[ROUNDS], audit_ms[ROUNDS], more_ms[ROUNDS];
     CLEANUP(io_free) char *folder = io_format("%s/t", state);
+    CLEANUP(audit_pool_release) struct audit_pool known = {0};
+    audit_learn(layout.layers[0], &known); /* as the runner does before its first trial */
+    const struct trial_setup setup = {folder, fixtures, &backend, &known};
     for (int i = -1; i < ROUNDS; i++) { /* the first round warms up */
         double audit, bare_one = bare_machine(&layout, bare);
-        double trial_one = whole_trial(folder, fixtures, &backend, layout_name, &audit);
+        double trial_one = whole_trial(&setup, layout_name, &audit);
         if (i < 0)
             continue;
         bare_ms[i] = bare_one;
