@@ -15,6 +15,7 @@
 #include "suite.h"
 
 #define NAME "killpoint run"
+#define LAYOUTS "killpoint layouts"
 #define LIST_MAX 64
 
 enum {
@@ -395,16 +396,13 @@ int layouts_cmd(int argc, char **argv)
     struct err err;
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         puts("Usage: killpoint layouts\nLists the built layouts; ci/layouts NAME builds one.");
-        return 0;
+        return cmdline_finish(LAYOUTS, 0);
     }
     if (argc > 1) {
-        fprintf(stderr, "killpoint layouts: unexpected argument '%s'\n", argv[1]);
-        return EXIT_USAGE;
+        return cmdline_fail(LAYOUTS, EXIT_USAGE, "unexpected argument '%s'", argv[1]);
     }
-    if (layout_list(&names, &err) < 0) {
-        fprintf(stderr, "killpoint layouts: %s\n", err.msg);
-        return EXIT_USAGE;
-    }
+    if (layout_list(&names, &err) < 0)
+        return cmdline_fail(LAYOUTS, EXIT_USAGE, "%s", err.msg);
     for (char **name = names; *name; name++) {
         CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
         if (layout_open(*name, &layout, &err) < 0)
@@ -414,5 +412,5 @@ int layouts_cmd(int argc, char **argv)
                    layout.roots, layout.title);
     }
     io_free_list(&names);
-    return 0;
+    return cmdline_finish(LAYOUTS, 0);
 }

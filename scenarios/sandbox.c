@@ -121,6 +121,9 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
                                 .stdout_fd = out_fd,
                                 .stderr_fd = err_fd,
                                 .new_session = true};
+    for (const char *const *env = spec->envp; env && *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0)
+            setenv("PATH", *env + 5, 1); /* where argv[0] is looked up: the fakes are first */
     pid_t pid = proc_spawn(&backend, &err);
     if (pid < 0) {
         report.errnum = -pid;
