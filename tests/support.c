@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "../fakes/layout.h"
 
 static char *text_of(struct capture *capture)
 {
@@ -65,6 +68,30 @@ void check_clean_failure(const struct run *run, int code)
 void check_success(const struct run *run)
 {
     check_code(run, 0);
+}
+
+static void skip_for(const char *reason)
+{
+    if (getenv("CI"))
+        fail_msg("%s, and in CI a skip is a failure", reason);
+    print_message("skipped: %s\n", reason);
+    skip();
+}
+
+void need_root(void)
+{
+    if (geteuid() != 0)
+        skip_for("this needs root");
+}
+
+void need_layout(const char *name)
+{
+    struct layout layout = LAYOUT_INIT;
+    if (layout_open(name, &layout, NULL) < 0) {
+        CLEANUP(io_free) char *reason = io_format("layout %s is not built (ci/layouts)", name);
+        skip_for(reason);
+    }
+    layout_release(&layout);
 }
 
 char *dir_make(void)

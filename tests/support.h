@@ -32,6 +32,10 @@ void check_clean_failure(const struct run *run, int code);
 /* Exit status 0; prints both streams when it is not. */
 void check_success(const struct run *run);
 
+/* Skip the test where it cannot run, or fail it in CI ($CI is set), where a skip is a failure. */
+void need_root(void);
+void need_layout(const char *name);
+
 /* A fresh empty folder under $TMPDIR, removed by dir_remove(). */
 char *dir_make(void);
 void dir_remove(char **path);

@@ -26,16 +26,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void need_root(void)
-{
-    if (geteuid() == 0)
-        return;
-    if (getenv("CI"))
-        fail_msg("not root, and in CI a skip is a failure");
-    print_message("skipped: chroot needs root\n");
-    skip();
-}
-
 /* The agent walks from "/": it works in a child whose root is the test's folder. */
 static struct agent_result run_agent(const struct agent_job *job)
 {

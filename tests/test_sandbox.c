@@ -12,16 +12,6 @@
 
 #define DEADLINE_MS 30000
 
-static void need_root(void)
-{
-    if (geteuid() == 0)
-        return;
-    if (getenv("CI"))
-        fail_msg("not root, and in CI a skip is a failure");
-    print_message("skipped: namespaces need root\n");
-    skip();
-}
-
 /* Started with an argument, this program is a backend that only C can write. */
 static int daemon_main(void)
 {
