@@ -73,7 +73,8 @@ void call_client_send(struct call *call, enum wire_type type, const void *data, 
 {
     for (size_t at = 0; !call->client_gone && (at < len || at == 0); at += QUEUE_LIMIT_BYTES) {
         size_t part = len - at < QUEUE_LIMIT_BYTES ? len - at : QUEUE_LIMIT_BYTES;
-        wire_queue(&call->wire, type, (const char *)data + at, part);
+        /* Nothing may be added to a NULL of no bytes, not even 0. */
+        wire_queue(&call->wire, type, at > 0 ? (const char *)data + at : data, part);
     }
 }
 
