@@ -17,20 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../fakes/layout.h"
 #include "../fault/home.h"
-
-/* Skips the test when the layout is not built; in CI fails it. */
-static inline void play_need_layout(const char *name)
-{
-    CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
-    if (layout_open(name, &layout, NULL) == 0)
-        return;
-    if (getenv("CI"))
-        fail_msg("%s is not built, and in CI a skip is a failure", name);
-    print_message("skipped: %s is not built (ci/layouts %s)\n", name, name);
-    skip();
-}
 
 /* Makes the home of one test, names it in $KP, and its state folder in $KILLPOINT_STATE. */
 static inline int play_set_up(void **state)

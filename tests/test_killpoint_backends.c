@@ -81,7 +81,7 @@ static void check_row(const struct row *row)
 static void each_backend_gets_its_verdict(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check_row(&rows[i]);
 }
@@ -89,7 +89,7 @@ static void each_backend_gets_its_verdict(void **state)
 static void a_program_that_is_not_there_is_an_error_of_the_harness(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", STORE);
     struct run done = play("killpoint run -- /nonexistent/backend");
     play_check_code("no such program", &done, 3);
@@ -100,7 +100,7 @@ static void a_program_that_is_not_there_is_an_error_of_the_harness(void **state)
 static void a_gibibyte_on_stdout_is_cut_and_memory_stays_small(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", STORE);
     struct run done = play("killpoint run --results r -- sh -c "
                            "'head -c 1073741824 /dev/zero | tr \"\\\\0\" x; exec " PLAY_GOOD "' && "
@@ -138,7 +138,7 @@ static void check_good(const char *name)
 static void paths_of_150_bytes_work(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", STORE);
     CLEANUP(io_free) char *folder = long_folder();
     CLEANUP(io_free) char *state_path = io_format("%s/state", folder);
@@ -157,7 +157,7 @@ static void paths_of_150_bytes_work(void **state)
 static void the_default_state_folder_works(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", STORE);
     unsetenv("KILLPOINT_STATE");
     unsetenv("SMOLVM_DATA_DIR");

@@ -127,7 +127,7 @@ static int wait_for_end(pid_t pid)
 static void a_run_leaves_nothing(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", RULES);
     play_add("two", "limits: {disk: 32MiB}\n" RULES);
     play_add("three", "faults: ['exec at:ms=50:scope=vm']\nexpect: {claim: failure}");
@@ -144,7 +144,7 @@ static void an_interrupted_run_leaves_nothing_and_says_130(void **state)
         int signum;
     } rows[] = {{"SIGINT", SIGINT}, {"SIGTERM", SIGTERM}, {"SIGHUP", SIGHUP}};
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", RULES);
     play_add("two", RULES);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -166,7 +166,7 @@ static void an_interrupted_run_leaves_nothing_and_says_130(void **state)
 static void a_killed_run_leaves_its_folder_alone_and_the_next_one_removes_it(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", RULES);
     pid_t pid = start_run();
     CLEANUP(io_free) char *folder = io_format("run-%d ", (int)pid);
@@ -184,7 +184,7 @@ static void a_killed_run_leaves_its_folder_alone_and_the_next_one_removes_it(voi
 static void a_run_does_not_touch_the_folder_of_a_live_one(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", RULES);
     pid_t pid = start_run();
     CLEANUP(io_free) char *folder = io_format("run-%d ", (int)pid);
@@ -200,7 +200,7 @@ static void a_run_does_not_touch_the_folder_of_a_live_one(void **state)
 static void runs_that_start_at_once_do_not_meet(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", "expect: {claim: success, store: {must: report}}");
     for (int round = 0; round < 5; round++) {
         struct run done = play("for i in 1 2 3 4 5 6 7 8; do killpoint run -- true & p=\"$p $!\"; "

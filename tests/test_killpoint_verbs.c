@@ -3,6 +3,8 @@
  */
 #include "play.h"
 
+#include "../fakes/layout.h"
+
 struct row {
     const char *name;
     const char *script;
@@ -57,7 +59,7 @@ static void check_row(const struct row *row)
 static void each_verb_keeps_to_its_streams_and_statuses(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", "expect: {claim: success}");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check_row(&rows[i]);
@@ -87,7 +89,7 @@ static void the_project_has_more_than_a_hundred_trials_each_with_an_id_of_its_ow
 static void layouts_lists_what_is_built(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     struct run done = play("killpoint layouts");
     check_success(&done);
     play_check_has("layouts", done.out, "bookworm-mini");
@@ -97,7 +99,7 @@ static void layouts_lists_what_is_built(void **state)
 static void a_layouts_own_tree_is_clean(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     struct layout layout = LAYOUT_INIT;
     struct err err;
     if (layout_open("bookworm-mini", &layout, &err) < 0)
@@ -112,7 +114,7 @@ static void a_layouts_own_tree_is_clean(void **state)
 static void without_root_there_is_one_clear_error(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", "expect: {claim: success}");
     static const char *const verbs[] = {"run -- true", "audit --root /"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
@@ -131,7 +133,7 @@ static void without_root_there_is_one_clear_error(void **state)
 static void colour_and_progress_are_for_terminals_alone(void **state)
 {
     (void)state;
-    play_need_layout("bookworm-mini");
+    need_layout("bookworm-mini");
     play_add("one", "expect: {claim: success, store: {must: report}}");
     struct run done = play("killpoint run -- sleep 1");
     check_success(&done);
