@@ -484,9 +484,9 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     runner.loop.epoll_fd = runner.loop.signal_fd = -1;
     runner.slots.listener.fd = -1;
     runner.progress.fire = on_progress;
-    int ret = make_run_folder(&runner, err);
-    if (ret == 0)
-        ret = loop_init(&runner.loop, on_child, signals, on_signal, err);
+    int ret = loop_init(&runner.loop, on_child, signals, on_signal, err);
+    if (ret == 0) /* no signal can end us from here on, so the folder is removed again */
+        ret = make_run_folder(&runner, err);
     if (ret == 0)
         ret = slots_init(&runner.slots, &runner.loop, runner.folder, options->jobs, err);
     if (ret < 0)
