@@ -86,25 +86,32 @@ static void wait_for_file(const char *name)
     }
 }
 
-/* Starts a run whose backend says that it is there and then hangs inside an exec. */
-static pid_t start_run(void)
+/* Starts a run, whose backend is a shell script. */
+static pid_t spawn_run(const char *script)
 {
     CLEANUP(io_free) char *program = io_format("%s/bin/killpoint", getenv("KP"));
-    CLEANUP(io_free)
-    char *script = io_format("smolvm machine exec --name {machine} -- sleep 1000 & "
-                             "setsid sleep 1000 & : >%s/started; wait",
-                             getenv("KP"));
     CLEANUP(io_free) char *results = io_format("%s/results", getenv("KP"));
-    CLEANUP(io_free) char *started = io_format("%s/started", getenv("KP"));
-    unlink(started); /* every backend of the run before has made it */
-    const char *const argv[] = {program, "run", "--results", results, "--",
-                                "sh",    "-c",  script,      NULL};
+    const char *const argv[] = {program, "run", "-j", "2",    "--results", results,
+                                "--",    "sh",  "-c", script, NULL};
     const struct proc_spec spec = {
         .argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .new_session = true};
     struct err err;
     pid_t pid = proc_spawn(&spec, &err);
     if (pid < 0)
         fail_msg("%s", err.msg);
+    return pid;
+}
+
+/* The same, with a backend that says that it is there and then hangs inside an exec. */
+static pid_t start_run(void)
+{
+    CLEANUP(io_free)
+    char *script = io_format("smolvm machine exec --name {machine} -- sleep 1000 & "
+                             "setsid sleep 1000 & : >%s/started; wait",
+                             getenv("KP"));
+    CLEANUP(io_free) char *started = io_format("%s/started", getenv("KP"));
+    unlink(started); /* every backend of the run before has made it */
+    pid_t pid = spawn_run(script);
     wait_for_file("started");
     return pid;
 }
@@ -163,6 +170,47 @@ static void an_interrupted_run_leaves_nothing_and_says_130(void **state)
     }
 }
 
+/* Each time a little later: in the set-up, while trials are started, while they run. */
+static void no_moment_is_bad_for_an_interrupt(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", "matrix: {n: [1, 2, 3, 4, 5, 6, 7, 8]}\n"
+                    "guest:\n  - mkdir: {path: '/tmp/${n}'}\n" RULES);
+    for (int ms = 0; ms < 120; ms += 3) {
+        CLEANUP(io_free) char *name = io_format("SIGTERM after %d ms", ms);
+        pid_t pid = spawn_run("sleep 1000");
+        poll(NULL, 0, ms);
+        kill(pid, SIGTERM);
+        int status = wait_for_end(pid);
+        bool early = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM; /* still reading files */
+        if (!early && (!WIFEXITED(status) || WEXITSTATUS(status) != 130))
+            fail_msg("%s: status %x, expected exit 130", name, (unsigned)status);
+        check_no_users(name);
+        check_state(name, "");
+    }
+}
+
+static void no_moment_is_bad_for_a_kill(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", RULES);
+    play_add("two", RULES);
+    for (int ms = 0; ms < 120; ms += 3) {
+        CLEANUP(io_free) char *name = io_format("SIGKILL after %d ms", ms);
+        pid_t pid = spawn_run("sleep 1000");
+        poll(NULL, 0, ms);
+        kill(pid, SIGKILL);
+        wait_for_end(pid);
+        check_no_users(name);
+    }
+    struct run done = play("killpoint run -- " PLAY_GOOD);
+    play_check_code("the next run", &done, 0);
+    run_release(&done);
+    check_state("after the next run", "");
+}
+
 static void a_killed_run_leaves_its_folder_alone_and_the_next_one_removes_it(void **state)
 {
     (void)state;
@@ -217,6 +265,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, play_set_up, play_tear_down)
         T(a_run_leaves_nothing),
         T(an_interrupted_run_leaves_nothing_and_says_130),
+        T(no_moment_is_bad_for_an_interrupt),
+        T(no_moment_is_bad_for_a_kill),
         T(a_killed_run_leaves_its_folder_alone_and_the_next_one_removes_it),
         T(a_run_does_not_touch_the_folder_of_a_live_one),
         T(runs_that_start_at_once_do_not_meet),
