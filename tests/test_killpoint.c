@@ -65,7 +65,7 @@ static const struct row rows[] = {
     {"a driver that no scenario has", CALM, NULL, "killpoint run --driver docker -- true", 4, NULL,
      ""},
     {"no scenario at all", NULL, NULL, "killpoint run -- true", 4, NULL, ""},
-    {"a scenario for another driver", "driver: docker\n" CALM, NULL, "killpoint run -- true", 0,
+    {"a scenario for another driver", "driver: docker\n" CALM, NULL, "killpoint run -- true", 4,
      "UNSUPPORTED play/one@", NULL},
 };
 
