@@ -24,6 +24,7 @@ struct audit_cert {
     unsigned long hash;  /* of the subject: NAME in `NAME.0` */
     unsigned in_bundle;  /* how often the bundle holds it */
     unsigned in_enabled; /* how many enabled files hold it */
+    unsigned in_links;   /* how often the hash links that were read led to it */
 };
 
 /* The certificates of one PEM file, in order; the list is owned, the certificates are not. */

@@ -31,6 +31,7 @@ void audit_store_release(struct audit_store *store)
     for (size_t i = 0; i < store->n_links; i++) {
         free(store->links[i].name);
         free(store->links[i].target);
+        audit_certs_release(&store->links[i].content);
     }
     for (size_t i = 0; i < store->n_temporaries; i++)
         free(store->temporaries[i]);
@@ -211,6 +212,7 @@ static void add_link(struct audit_store *store, int dir_fd, const char *name)
         .target = io_format("%s", target),
         .dangling = fstatat(dir_fd, name, &st, 0) < 0,
         .hash_named = is_hash_name(name),
+        .hash = is_hash_name(name) ? strtoul(name, NULL, 16) : 0,
     };
 }
 
@@ -332,21 +334,41 @@ static void open_hash_dir(struct audit_store *store)
         abort();
 }
 
+void audit_store_read_link(struct audit_store *store, struct audit_link *link)
+{
+    if (link->is_read)
+        return;
+    CLEANUP(io_free) char *path = io_format("%s/%s", AUDIT_HASH_DIR, link->name);
+    audit_store_read_certs(store, path, &link->content);
+    for (size_t i = 0; i < link->content.n; i++)
+        link->content.certs[i]->in_links++;
+    link->is_read = true;
+}
+
+static int compare_link(const void *name, const void *link)
+{
+    return strcmp(name, ((const struct audit_link *)link)->name);
+}
+
 /*
- * Whether a client that loads HASH.0, HASH.1, ... comes to this certificate by files that
- * leave no question of how libcrypto takes them. False says nothing.
+ * Whether a client that loads HASH.0, HASH.1, ... comes to this certificate by links whose
+ * files leave no question of how libcrypto takes them. False says nothing.
  */
 static bool is_plainly_there(struct audit_store *store, const struct audit_cert *cert)
 {
     for (unsigned n = 0; n < AUDIT_STORE_MAX_FILES; n++) {
-        CLEANUP(audit_certs_release) struct audit_certs content = {0};
-        char path[64];
-        snprintf(path, sizeof path, "%s/%08lx.%u", AUDIT_HASH_DIR, cert->hash, n);
-        audit_store_read_certs(store, path, &content);
-        if (!content.plain)
+        char name[32];
+        snprintf(name, sizeof name, "%08lx.%u", cert->hash, n);
+        struct audit_link *link =
+            store->n_links ? bsearch(name, store->links, store->n_links, sizeof *link, compare_link)
+                           : NULL;
+        if (!link)
             return false;
-        for (size_t i = 0; i < content.n; i++)
-            if (content.certs[i] == cert)
+        audit_store_read_link(store, link);
+        if (!link->content.plain)
+            return false;
+        for (size_t i = 0; i < link->content.n; i++)
+            if (link->content.certs[i] == cert)
                 return true;
     }
     return false;

@@ -34,7 +34,10 @@ struct audit_link {
     char *name;
     char *target; /* what readlink() says */
     bool dangling;
-    bool hash_named; /* eight hexadecimal digits, a dot, digits */
+    bool hash_named;    /* eight hexadecimal digits, a dot, digits */
+    unsigned long hash; /* these digits; 0: not hash_named */
+    bool is_read;       /* content is filled */
+    struct audit_certs content;
 };
 
 struct audit_store {
@@ -45,7 +48,7 @@ struct audit_store {
     size_t n_missing;   /* listed in ca-certificates.conf, but no file: only a warning there */
     char *conf_problem; /* NULL: ca-certificates.conf could be read */
     char *local_problem;
-    struct audit_link *links;
+    struct audit_link *links; /* by name */
     size_t n_links;
     char *links_problem;
     char **temporaries; /* absolute paths of what an update or an upload left behind */
@@ -74,6 +77,9 @@ void audit_store_load(struct audit_store *store, const char *bundle_path, const 
 /* Reads one PEM file, see audit_pool_parse(). */
 void audit_store_read_certs(struct audit_store *store, const char *path,
                             struct audit_certs *ret_certs);
+
+/* Fills the content of one of store's links, at the first call. */
+void audit_store_read_link(struct audit_store *store, struct audit_link *link);
 
 /*
  * Reads one regular file whole within what is left of the budget. Returns 0 or -errno;
