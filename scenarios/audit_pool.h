@@ -49,6 +49,8 @@ void audit_pool_release(struct audit_pool *pool);
  */
 void audit_pool_parse(struct audit_pool *pool, const struct buf *pem,
                       struct audit_certs *ret_certs);
+/* A second list of the same certificates. */
+void audit_certs_copy(const struct audit_certs *certs, struct audit_certs *ret_certs);
 void audit_certs_release(struct audit_certs *certs);
 
 #endif
