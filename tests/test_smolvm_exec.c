@@ -154,6 +154,17 @@ static void copies_have_their_bytes_mode_and_owner(void **state)
     run_release(&done);
 }
 
+static void failed_download_leaves_a_device_alone(void **state)
+{
+    (void)state;
+    start_machine();
+    struct run done = run_sh("mknod \"$KILLPOINT_STATE/null\" c 1 3 && smolvm machine cp "
+                             "t:/nonexistent \"$KILLPOINT_STATE/null\"; code=$?; test -c "
+                             "\"$KILLPOINT_STATE/null\" && exit $code");
+    check_clean_failure(&done, 1);
+    run_release(&done);
+}
+
 static void symlinked_parent_cannot_leave_the_guest(void **state)
 {
     (void)state;
@@ -299,6 +310,7 @@ int main(void)
         TEST(start_and_stop_say_their_words),
         TEST(files_outlive_a_stop_but_not_a_delete),
         TEST(copies_have_their_bytes_mode_and_owner),
+        TEST(failed_download_leaves_a_device_alone),
         TEST(symlinked_parent_cannot_leave_the_guest),
         TEST(killed_client_dies_and_is_journaled_once),
         TEST(client_killed_from_outside_is_journaled_by_the_machine),
