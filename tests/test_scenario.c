@@ -543,8 +543,9 @@ static void mutated_files_load_or_are_refused_with_a_place(void **state)
 {
     static const char *const seeds[] = {
         full,
-        HEAD "matrix: {n: [1, 2], m: [a, b]}\nguest: [{run: '${m}'}]\nfaults: ['exec#${n} begin']\n" TAIL
-             "  calls: {exec: 2}\n  settle_ms: {min: 1}\n  store: {exact: pass}\n",
+        HEAD
+        "matrix: {n: [1, 2], m: [a, b]}\nguest: [{run: '${m}'}]\nfaults: ['exec#${n} begin']\n" TAIL
+        "  calls: {exec: 2}\n  settle_ms: {min: 1}\n  store: {exact: pass}\n",
         HEAD "machines: each\nplan: [{}, {egress: rotated}]\n" TAIL "  log: {label: egress}\n",
     };
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
