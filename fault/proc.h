@@ -50,7 +50,8 @@ struct proc_spec {
  */
 void proc_close_others(const int *kept, size_t n_kept);
 
-/* Starts a program; it inherits its three streams and no other descriptor. Returns its pid, or -errno when it could not be executed. */
+/* Starts a program; it inherits its three streams and no other descriptor. Returns its pid, or
+ * -errno when it could not be executed. */
 pid_t proc_spawn(const struct proc_spec *spec, struct err *err);
 
 enum proc_how { PROC_EXITED, PROC_SIGNALED, PROC_TIMEOUT };

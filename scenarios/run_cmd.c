@@ -185,21 +185,27 @@ static int load_backend(struct play *play, struct err *err)
     return backend_load(path, &play->backend, &play->diags);
 }
 
+/* Names all that are missing, so that one call of ci/layouts makes up for it. */
 static int check_layouts(const struct play *play, struct err *err)
 {
-    const char *last = "";
+    CLEANUP(buf_release) struct buf missing = BUF_INIT;
+    int ret = 0;
     for (size_t i = 0; i < play->chosen.count; i++) {
         struct layout layout = LAYOUT_INIT;
         const char *name = play->chosen.items[i].layout;
-        if (strcmp(name, last) == 0)
-            continue;
-        int ret = layout_open(name, &layout, err);
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = strcmp(play->chosen.items[k].layout, name) == 0;
+        int one = seen ? 0 : layout_open(name, &layout, err);
         layout_release(&layout);
-        if (ret < 0)
-            return ret;
-        last = name;
+        if (one == -ENOENT)
+            buf_printf(&missing, " %s", name);
+        ret = ret < 0 ? ret : one;
     }
-    return 0;
+    if (missing.len > 0)
+        return err_text(err, ENOENT, "not built: run `ci/layouts%s`, or choose with --layout",
+                        missing.data);
+    return ret;
 }
 
 static void shuffle(struct trials *trials, unsigned long seed)
@@ -294,8 +300,9 @@ static int exit_status(const struct run_outcome *outcome, size_t outdated)
             return EXIT_UNEXPECTED;
     if (outdated > 0)
         return EXIT_UNEXPECTED;
-    /* Where everything was skipped or not supported, nothing is known. */
-    return counts[VERDICT_PASS] + counts[VERDICT_XFAIL] > 0 ? EXIT_AS_EXPECTED : EXIT_NOTHING;
+    /* Where nothing was supported, nothing is known. */
+    bool known = counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_SKIP] > 0;
+    return known ? EXIT_AS_EXPECTED : EXIT_NOTHING;
 }
 
 static json_t *begin_event(const struct play *play)
@@ -339,7 +346,7 @@ static int play_all(struct play *play, struct report *report)
     send_event(report, begin_event(play));
     int ret = runner_run(&run, &outcome, &err);
     if (ret < 0)
-        return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
+        return cmdline_fail(NAME, ret == -EINVAL ? EXIT_USAGE : EXIT_HARNESS, "%s", err.msg);
     size_t outdated =
         expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
     int status = exit_status(&outcome, outdated);

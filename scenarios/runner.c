@@ -129,6 +129,11 @@ static int make_run_folder(struct runner *runner, struct err *err)
     CLEANUP(io_close) int fd = open(runner->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
         return err_set(err, errno, "lock %s", runner->state_path);
+    if (strchr(runner->state_path, ':'))
+        return err_text(err, EINVAL,
+                        "the state folder %s: a ':' in it would make certificates' paths look like "
+                        "MACHINE:PATH to the driver",
+                        runner->state_path);
     remove_stale_runs(runner->state_path);
     runner->folder = io_format("%s/run-%d", runner->state_path, (int)getpid());
     ret = make_locked_folder(runner, err);
