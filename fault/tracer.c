@@ -154,11 +154,24 @@ static struct tracee *add_unannounced(struct tracer *tracer, pid_t tid)
     return child;
 }
 
+/*
+ * The event's message. A tracee that was killed in this stop may stand in its exit stop by
+ * now, whose message is another; what the tracee stands in after the reading tells.
+ */
+static int read_message(const struct tracee *tracee, int event, unsigned long *ret_message)
+{
+    siginfo_t stop;
+    if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, ret_message) < 0 ||
+        ptrace(PTRACE_GETSIGINFO, tracee->tid, 0L, &stop) < 0)
+        return -errno;
+    return stop.si_code >> 8 == event ? 0 : -ESRCH;
+}
+
 static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
 {
-    unsigned long message;
-    if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, &message) < 0)
-        return; /* killed meanwhile: its end comes next */
+    unsigned long message = 0;
+    if (read_message(tracee, event, &message) < 0)
+        return; /* killed meanwhile: its exit stop, or its end, comes next */
     switch (event) {
     case PTRACE_EVENT_VFORK:
         tracee->in_vfork = true;
