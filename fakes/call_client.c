@@ -95,7 +95,8 @@ void call_client_kill(struct call *call)
         return;
     call->client_killed = true;
     call_client_send_end(call, WIRE_KILLED);
-    wire_flush(&call->wire); /* what is left goes out when the loop says so */
+    wire_flush(&call->wire);
+    call_client_watch(call); /* what is left goes out when the loop says so */
 }
 
 static const char **add_string(const char **list, size_t *count, const char *text)

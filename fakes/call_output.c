@@ -62,8 +62,13 @@ static void close_in(struct call *call)
 
 static void on_in(struct loop *loop, struct watch *watch, unsigned events)
 {
-    (void)loop, (void)watch, (void)events;
+    (void)loop;
     struct call *call = container_of(watch, struct call, in);
+    /* Nobody reads any more; with nothing to write no write would say so. */
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        close_in(call);
+        return;
+    }
     ssize_t n = write(call->process.in_fd, buf_str(&call->in_queue), call->in_queue.len);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         close_in(call);

@@ -16,6 +16,8 @@
 #include "state.h"
 #include "wire.h"
 
+#define STOP_DEADLINE_MS 30000
+#define STOP_RETRY_MS 5
 #define UPLOAD_MAX_BYTES (UINT64_C(4) << 30)
 
 static int open_machine(const char *state_path, const char *name, struct err *err)
@@ -165,9 +167,17 @@ int client_stop(const char *state_path, const char *name, struct err *err)
         return errno == ENOENT ? 0 : err_set(err, errno, "open the machine's lock");
     /* Its holder waits for the VMM, so nothing of the machine lives once it is free. */
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    while (fcntl(lock_fd, F_OFD_SETLKW, &lock) < 0)
-        if (errno != EINTR)
+    int64_t deadline_ms = io_now_ms() + STOP_DEADLINE_MS;
+    while (fcntl(lock_fd, F_OFD_SETLK, &lock) < 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
             return err_set(err, errno, "wait for the machine's end");
+        if (io_now_ms() >= deadline_ms)
+            return err_text(err, ETIMEDOUT, "the machine does not end");
+        poll(NULL, 0, STOP_RETRY_MS);
+        /* One that was only starting had nobody yet to be told. */
+        if (ret == -ENOTCONN)
+            ret = control(state_path, name, "stop", NULL, NULL, NULL);
+    }
     return 0;
 }
 

@@ -65,21 +65,49 @@ static int start_main(struct vmm *vmm, struct err *err)
     return ret;
 }
 
+/* The first process of a namespace is reaped last, after the traced ones that joined it. */
+static int end_main(struct vmm *vmm, struct err *err)
+{
+    int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
+    vmm_kill_main(vmm);
+    loop_reap(&vmm->loop);
+    while (vmm->guest.main_pid > 0) {
+        if (io_now_ms() >= deadline_ms)
+            return err_text(err, ETIMEDOUT, "the main command does not end");
+        loop_reap_until(&vmm->loop, deadline_ms);
+    }
+    return 0;
+}
+
+static bool in_call(const struct vmm *vmm)
+{
+    for (const struct call *call = vmm->calls; call; call = call->next)
+        if (call->request.len > 0 && !call->client_gone && call->state != CALL_REPLIED)
+            return true;
+    return false;
+}
+
 int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
 {
     struct record record = {0};
-    int ret = faults_parse(&vmm->armed, rules, err);
+    CLEANUP(faults_release) struct faults armed = FAULTS_INIT;
+    if (in_call(vmm)) /* it counts by the rules that are armed */
+        return err_text(err, EBUSY, "a call to the machine has not ended");
+    int ret = faults_parse(&armed, rules, err);
     if (ret == 0)
         ret = state_read(vmm->state_path, vmm->record.name, &record, err);
     if (ret < 0)
         return ret;
+    ret = end_main(vmm, err);
+    if (ret < 0) {
+        record_release(&record);
+        return ret;
+    }
+    struct faults old = vmm->armed;
+    vmm->armed = armed;
+    armed = old;
     record_release(&vmm->record);
     vmm->record = record;
-    if (vmm_kill_main(vmm)) {
-        while (waitpid(vmm->guest.main_pid, NULL, __WALL) < 0 && errno == EINTR)
-            ;
-        guest_main_ended(&vmm->guest);
-    }
     memset(vmm->counts, 0, sizeof vmm->counts);
     return start_main(vmm, err);
 }
@@ -151,12 +179,10 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
 static void end_guests(struct vmm *vmm)
 {
     kill(-1, SIGKILL);
-    int64_t deadline = io_now_ms() + EXIT_DEADLINE_MS;
-    int status;
-    pid_t pid;
-    while (io_now_ms() < deadline && ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR))
-        if (pid > 0)
-            tracer_status(&vmm->tracer, pid, status);
+    int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
+    bool left = loop_reap(&vmm->loop);
+    while (left && io_now_ms() < deadline_ms)
+        left = loop_reap_until(&vmm->loop, deadline_ms);
 }
 
 /*

@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -37,24 +38,32 @@ void loop_release(struct loop *loop)
     io_close(&loop->epoll_fd);
 }
 
-void loop_reap(struct loop *loop)
+bool loop_reap(struct loop *loop)
 {
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
         if (pid <= 0)
-            return;
+            return pid == 0;
         loop->on_child(loop, pid, status);
     }
 }
 
-static void take_signals(struct loop *loop)
+static bool take_signals(struct loop *loop)
 {
     struct signalfd_siginfo info;
     while (read(loop->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
         if (info.ssi_signo != SIGCHLD && loop->on_signal)
             loop->on_signal(loop, (int)info.ssi_signo);
-    loop_reap(loop);
+    return loop_reap(loop);
+}
+
+bool loop_reap_until(struct loop *loop, int64_t at_ms)
+{
+    struct pollfd changed = {.fd = loop->signal_fd, .events = POLLIN};
+    int64_t left = at_ms - io_now_ms();
+    poll(&changed, 1, left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left);
+    return take_signals(loop);
 }
 
 static void fire_timers(struct loop *loop)

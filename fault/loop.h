@@ -56,7 +56,10 @@ void loop_unwatch(struct loop *loop, struct watch *watch);
 void loop_set_timer(struct loop *loop, struct timer *timer, int64_t at_ms);
 void loop_clear_timer(struct loop *loop, struct timer *timer);
 
-/* Reaps what there is now, for callers that must know before they go on. */
-void loop_reap(struct loop *loop);
+/* Reaps what there is now, for callers that must know before they go on. Returns whether
+ * a child is left. */
+bool loop_reap(struct loop *loop);
+/* The same after waiting for a child's change, at most until at_ms (as a timer's). */
+bool loop_reap_until(struct loop *loop, int64_t at_ms);
 
 #endif

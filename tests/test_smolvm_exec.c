@@ -115,6 +115,19 @@ static void start_and_stop_say_their_words(void **state)
     check_out("1\n", "smolvm machine status --name t --json | grep -c '\"pid\": null'");
 }
 
+static void machine_can_be_stopped_while_it_starts(void **state)
+{
+    (void)state;
+    struct run done = run_sh("smolvm machine create t --image %s >/dev/null; "
+                             "KILLPOINT_FAULTS='start begin:delay=500' smolvm machine start --name "
+                             "t >/dev/null 2>&1 & sleep 0.2; timeout 10 smolvm machine stop --name "
+                             "t; code=$?; wait; exit $code",
+                             some_layout());
+    check_success(&done);
+    run_release(&done);
+    check_out("0\n", "smolvm machine ls | grep -c running || true");
+}
+
 static void files_outlive_a_stop_but_not_a_delete(void **state)
 {
     (void)state;
@@ -308,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_call_into_a_guest_says_its_words),
         TEST(start_and_stop_say_their_words),
+        TEST(machine_can_be_stopped_while_it_starts),
         TEST(files_outlive_a_stop_but_not_a_delete),
         TEST(copies_have_their_bytes_mode_and_owner),
         TEST(failed_download_leaves_a_device_alone),
