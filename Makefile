@@ -6,7 +6,7 @@ OBJ := $(BUILD)/obj
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CI,KILLPOINT_LAYOUTS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual -Wpointer-arith \
@@ -76,7 +76,7 @@ $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(
 	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)
 
 # --- what people call --------------------------------------------------------
-.PHONY: run test unit testprograms valgrind asan check bench format help clean distclean
+.PHONY: run test unit testprograms valgrind asan check repeat bench format help clean distclean
 run: ## play the suite with both policies on bookworm (sets everything up)
 	$(Q)ci/deps
 	$(Q)$(MAKE) --no-print-directory programs
@@ -86,8 +86,7 @@ test: ## unit and end-to-end tests (sets everything up)
 	$(Q)$(MAKE) --no-print-directory unit
 testprograms: $(TESTS)
 unit: programs testprograms
-	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
-	$(Q)$(SUDO) ci/test $(BUILD)
+	$(Q)$(SUDO) ci/test $(BUILD) $(TEST_LAYOUTS)
 valgrind: programs testprograms ## memcheck over unit tests, provision-ca, fakes and runner
 	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
 	$(Q)$(SUDO) ci/valgrind $(BUILD)
@@ -95,6 +94,9 @@ asan: ## the tests with address and undefined behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan unit
 check: ## format, headers, arrows between folders, clang, clang-tidy
 	$(Q)ci/check
+repeat: programs ## the suite again and again, shuffled, under load: does a verdict differ?
+	$(Q)$(SUDO) ci/layouts bookworm
+	$(Q)$(SUDO) ci/repeat $(BUILD) $(or $(N),50) bookworm
 bench: ## paired timings
 	$(Q)$(MAKE) --no-print-directory VARIANT=release programs build/release/tests/bench
 	$(Q)$(SUDO) ci/layouts bookworm bookworm-mini
