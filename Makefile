@@ -70,6 +70,7 @@ $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 $(BUILD)/tests/bench: $(OBJ)/tests/bench.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lssl -lcrypto -lyaml -ljansson)
+$(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)

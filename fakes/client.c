@@ -391,8 +391,10 @@ int client_call(const char *state_path, const char *name, const struct request *
     if (session.wire.fd < 0)
         return -ENOTCONN;
     int ret = converse(&session);
+    /* Only a file: a device, as /dev/null, is the host's and stays. */
+    struct stat st;
     if (request->verb == CLIENT_DOWNLOAD && session.host_fd >= 0 && reply.status != 0 &&
-        !session.wire.ended)
+        !session.wire.ended && fstat(session.host_fd, &st) == 0 && S_ISREG(st.st_mode))
         unlink(request->host_path);
     io_close(&session.host_fd);
     reply.fd = steal_fd(&session.wire.fd);

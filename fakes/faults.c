@@ -13,21 +13,19 @@ void faults_release(struct faults *faults)
     faults->fired = NULL;
 }
 
-/* A rule that could never fire is refused rather than taken and forgotten. */
-static int check_rule(const struct rule *rule, size_t number, struct err *err)
+int faults_check_rule(const struct rule *rule, struct err *err)
 {
     bool by_engine = rule->place == RULE_OPERATION || rule->place == RULE_SPAWN ||
                      rule->place == RULE_EXIT || rule->place == RULE_PIPEWRITE ||
                      (rule->place == RULE_BEGIN && rule->scope == RULE_PROCESS);
     if (by_engine)
         return err_text(err, ENOTSUP,
-                        "rule %zu: this machine stops at begin, end and at, not at single calls "
-                        "of the guest's processes",
-                        number);
+                        "the machine stops at begin, end and at, not yet at single calls of the "
+                        "guest's processes");
     if (rule->call == RULE_STOP || (rule->call == RULE_START && rule->place == RULE_AT))
-        return err_text(err, ENOTSUP, "rule %zu: only begin and end of start, exec and cp", number);
+        return err_text(err, ENOTSUP, "of start only begin and end, of stop nothing yet");
     if (rule->lose_all)
-        return err_text(err, ENOTSUP, "rule %zu: this machine loses no files", number);
+        return err_text(err, ENOTSUP, "the machine loses no files yet");
     return 0;
 }
 
@@ -36,7 +34,8 @@ int faults_parse(struct faults *faults, const char *text, struct err *err)
     CLEANUP(faults_release) struct faults parsed = FAULTS_INIT;
     int ret = text && *text ? rule_set_parse(text, reply_names, &parsed.set, err) : 0;
     for (size_t i = 0; i < parsed.set.count && ret == 0; i++)
-        ret = check_rule(&parsed.set.rules[i], i + 1, err);
+        if ((ret = faults_check_rule(&parsed.set.rules[i], err)) < 0)
+            err_wrap(err, ret, "rule %zu", i + 1);
     if (ret < 0)
         return ret;
     parsed.fired = calloc(parsed.set.count + 1, sizeof *parsed.fired);

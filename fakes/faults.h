@@ -26,6 +26,9 @@ void faults_release(struct faults *faults);
  */
 int faults_parse(struct faults *faults, const char *text, struct err *err);
 
+/* -ENOTSUP for a rule that could never fire: it is refused rather than taken and forgotten. */
+int faults_check_rule(const struct rule *rule, struct err *err);
+
 /*
  * The next rule from *at (start with 0) that holds in this call at this place: its index,
  * or -1. *at is set behind it.

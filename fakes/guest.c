@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../fault/proc.h"
 #include "wire.h"
 
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -55,21 +56,6 @@ void guest_process_release(struct guest_process *process)
 }
 
 /* --- in the child ----------------------------------------------------------- */
-
-/* A child that never executes anything must let go of the VMM's descriptors itself. */
-static void close_all_but(const int *kept, size_t n_kept)
-{
-    struct rlimit limit;
-    int max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536 ? (int)limit.rlim_cur
-                                                                              : 65536;
-    for (int fd = 3; fd < max; fd++) {
-        bool keep = false;
-        for (size_t i = 0; i < n_kept; i++)
-            keep |= kept[i] == fd;
-        if (!keep)
-            close(fd);
-    }
-}
 
 static void child_fail(int report_fd, enum guest_stage stage, int errnum, const struct err *err)
 {
@@ -224,7 +210,9 @@ static void child_streams(const struct guest_command *command, const struct chil
 
 static void child_agent(const struct agent_job *job, int report_fd)
 {
-    close_all_but((const int[]){report_fd, job->host_fd}, 2);
+    int low = report_fd < job->host_fd ? report_fd : job->host_fd;
+    int high = report_fd < job->host_fd ? job->host_fd : report_fd;
+    proc_close_others((const int[]){low, high}, 2);
     prctl(PR_SET_NAME, "smolvm-agent");
     prctl(PR_SET_DUMPABLE, 0);
     struct agent_result result;
@@ -248,6 +236,9 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (command->agent) /* the agent belongs to the VM, not to the container */
         child_agent(command->agent, ends->report);
     child_streams(command, ends);
+    /* From here on the guest may look at this process: there is nothing to be found. */
+    prctl(PR_SET_DUMPABLE, 0);
+    proc_close_others(&ends->report, 1);
     ret = container_confine(&err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
@@ -303,7 +294,7 @@ static void main_child(const struct guest *guest, int report_fd)
         ret = container_confine(&err);
     if (ret < 0)
         child_fail(report_fd, GUEST_SETUP, -ret, &err);
-    close_all_but(&report_fd, 1);
+    proc_close_others(&report_fd, 1);
     main_command(report_fd);
 }
 

@@ -7,6 +7,7 @@
  *       lock                    locked (F_OFD_SETLK) while the machine runs; asked about with
  *                               F_OFD_GETLK, which takes nothing
  *       pid                     the VMM's pid, written at start
+ *       fired.json              how often each rule fired, when one of them ended the VM
  *       sock                    where the VMM listens
  *       upper/ work/ merged/    the overlay
  *

@@ -47,7 +47,9 @@ static void tell_result(int ret, const struct err *err, const struct reply *forc
 
 void vmm_die(struct vmm *vmm)
 {
-    (void)vmm;
+    CLEANUP(buf_release) struct buf rules = BUF_INIT;
+    faults_print_json(&vmm->armed, &rules);
+    io_write_file(vmm->machine_fd, "fired.json", buf_str(&rules), rules.len, 0600, NULL);
     _exit(128 + SIGKILL);
 }
 

@@ -40,7 +40,7 @@ int vmm_main(int argc, char **argv);
 
 /* Ends the container's main command, as a rule with scope=init says. False: none lived. */
 bool vmm_kill_main(struct vmm *vmm);
-/* The VM dies here and now; does not return. */
+/* The VM dies here and now, leaving the counts of its rules in MACHINE/fired.json. */
 void vmm_die(struct vmm *vmm) __attribute__((noreturn));
 /* Arms rules for the machine's run from here, with counts from 1, its record read anew and a
  * fresh main command. */

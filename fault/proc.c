@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +59,32 @@ void capture_text(const struct capture *capture, struct buf *text)
                    capture->tail.len - capture->tail_start);
         buf_append(text, capture->tail.data, capture->tail_start);
     }
+}
+
+#define FD_LIMIT 65536 /* where a kernel without close_range(2) stops looking */
+
+/* close_range(2), which glibc of Debian 11 and Valgrind may lack. */
+static void close_fds(unsigned first, unsigned last, unsigned flags)
+{
+    if (first > last || syscall(SYS_close_range, first, last, flags) == 0)
+        return;
+    for (unsigned fd = first; fd <= last && fd < FD_LIMIT; fd++)
+        if (flags)
+            fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+        else
+            close((int)fd);
+}
+
+void proc_close_others(const int *kept, size_t n_kept)
+{
+    unsigned first = 3;
+    for (size_t i = 0; i < n_kept; i++) {
+        if (kept[i] < (int)first)
+            continue;
+        close_fds(first, (unsigned)kept[i] - 1, 0);
+        first = (unsigned)kept[i] + 1;
+    }
+    close_fds(first, ~0U, 0);
 }
 
 enum spawn_stage { STAGE_FDS, STAGE_CHDIR, STAGE_EXEC };
@@ -110,6 +138,8 @@ static void spawn_child(const struct proc_spec *spec, pid_t parent, int report_f
             spawn_fail(report_fd, STAGE_FDS);
     if (spec->cwd && chdir(spec->cwd) < 0)
         spawn_fail(report_fd, STAGE_CHDIR);
+    /* Whatever our own caller left open is not the program's to have. */
+    close_fds(3, ~0U, CLOSE_RANGE_CLOEXEC);
     /* execvpe() takes arrays of mutable strings and changes none of them. */
     union {
         const char *const *in;

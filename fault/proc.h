@@ -44,7 +44,14 @@ struct proc_spec {
     int death_signal; /* sent when the parent thread dies; 0: none */
 };
 
-/* Starts a program. Returns its pid, or -errno when it could not be executed. */
+/*
+ * For a child that executes nothing and must let go of what it inherited: closes every
+ * descriptor above 2 but those kept, which are in ascending order.
+ */
+void proc_close_others(const int *kept, size_t n_kept);
+
+/* Starts a program; it inherits its three streams and no other descriptor. Returns its pid, or
+ * -errno when it could not be executed. */
 pid_t proc_spawn(const struct proc_spec *spec, struct err *err);
 
 enum proc_how { PROC_EXITED, PROC_SIGNALED, PROC_TIMEOUT };

@@ -159,7 +159,6 @@ static int child_main(const struct audit_request *request, int fd)
     free(line);
     json_decref(json);
     audit_report_release(&report);
-    OPENSSL_cleanup();
     return sent ? 0 : 1;
 }
 

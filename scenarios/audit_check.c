@@ -308,30 +308,29 @@ static bool is_below(const char *path, const char *folder)
 }
 
 /* Whether a link's file is one of ca-certificates' own, not another package's. */
-static bool is_ours(const char *path)
+static bool is_ours(const char *link_name)
 {
+    CLEANUP(io_free) char *path = io_format("%s/%s", AUDIT_HASH_DIR, link_name);
     char real[PATH_MAX];
     return realpath(path, real) && (is_below(real, AUDIT_SHARE) || is_below(real, AUDIT_LOCAL));
 }
 
 /* A hash link leads to one certificate of that hash, and no other link does. */
-static void check_hash_link(struct audit_view *view, const struct audit_link *link,
-                            const struct audit_cert **seen, size_t *n_seen, struct listing *stray)
+static void check_hash_link(const struct audit_link *link, const struct audit_cert **seen,
+                            size_t *n_seen, struct listing *stray)
 {
-    CLEANUP(io_free) char *path = io_format("%s/%s", AUDIT_HASH_DIR, link->name);
-    CLEANUP(audit_certs_release) struct audit_certs content = {0};
-    audit_store_read_certs(&view->store, path, &content);
-    if (content.problem || content.n != 1) {
+    const struct audit_certs *content = &link->content;
+    if (content->problem || content->n != 1) {
         listing_add(stray, "%s -> %s (%s)", link->name, link->target,
-                    content.problem ? content.problem : "not one certificate");
+                    content->problem ? content->problem : "not one certificate");
         return;
     }
-    const struct audit_cert *cert = content.certs[0];
-    if (cert->hash != strtoul(link->name, NULL, 16)) {
+    const struct audit_cert *cert = content->certs[0];
+    if (cert->hash != link->hash) {
         listing_add(stray, "%s -> %s (its hash is %08lx)", link->name, link->target, cert->hash);
         return;
     }
-    if (!is_ours(path))
+    if (cert->in_links < 2 || !is_ours(link->name))
         return;
     for (size_t i = 0; i < *n_seen; i++)
         if (seen[i] == cert) {
@@ -343,18 +342,21 @@ static void check_hash_link(struct audit_view *view, const struct audit_link *li
 
 static enum audit_outcome check_stray(struct audit_view *view, struct buf *found)
 {
-    const struct audit_store *store = &view->store;
+    struct audit_store *store = &view->store;
     struct listing stray = {0};
     size_t n_seen = 0;
     const struct audit_cert **seen = calloc(store->n_links + 1, sizeof(struct audit_cert *));
     if (!seen)
         abort();
+    for (size_t i = 0; i < store->n_links; i++)
+        if (store->links[i].hash_named && !store->links[i].dangling)
+            audit_store_read_link(store, &store->links[i]);
     for (size_t i = 0; i < store->n_links; i++) {
         const struct audit_link *link = &store->links[i];
         if (link->dangling)
             continue; /* has a check of its own */
         if (link->hash_named)
-            check_hash_link(view, link, seen, &n_seen, &stray);
+            check_hash_link(link, seen, &n_seen, &stray);
         else if ((is_below(link->target, AUDIT_SHARE) || is_below(link->target, AUDIT_LOCAL)) &&
                  !audit_store_root(store, link->target))
             listing_add(&stray, "%s -> %s (not enabled)", link->name, link->target);

@@ -166,6 +166,15 @@ static void append(struct audit_certs *certs, struct audit_cert *cert)
     certs->certs[certs->n++] = cert;
 }
 
+void audit_certs_copy(const struct audit_certs *certs, struct audit_certs *ret_certs)
+{
+    struct audit_certs copy = {.plain = certs->plain};
+    for (size_t i = 0; i < certs->n; i++)
+        append(&copy, certs->certs[i]);
+    copy.problem = certs->problem ? io_format("%s", certs->problem) : NULL;
+    *ret_certs = copy;
+}
+
 void audit_pool_parse(struct audit_pool *pool, const struct buf *pem, struct audit_certs *ret_certs)
 {
     struct audit_certs certs = {.plain = true};

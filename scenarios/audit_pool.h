@@ -24,6 +24,7 @@ struct audit_cert {
     unsigned long hash;  /* of the subject: NAME in `NAME.0` */
     unsigned in_bundle;  /* how often the bundle holds it */
     unsigned in_enabled; /* how many enabled files hold it */
+    unsigned in_links;   /* how often the hash links that were read led to it */
 };
 
 /* The certificates of one PEM file, in order; the list is owned, the certificates are not. */
@@ -48,6 +49,8 @@ void audit_pool_release(struct audit_pool *pool);
  */
 void audit_pool_parse(struct audit_pool *pool, const struct buf *pem,
                       struct audit_certs *ret_certs);
+/* A second list of the same certificates. */
+void audit_certs_copy(const struct audit_certs *certs, struct audit_certs *ret_certs);
 void audit_certs_release(struct audit_certs *certs);
 
 #endif

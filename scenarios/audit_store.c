@@ -31,10 +31,12 @@ void audit_store_release(struct audit_store *store)
     for (size_t i = 0; i < store->n_links; i++) {
         free(store->links[i].name);
         free(store->links[i].target);
+        audit_certs_release(&store->links[i].content);
     }
     for (size_t i = 0; i < store->n_temporaries; i++)
         free(store->temporaries[i]);
     free(store->roots);
+    free(store->by_inode);
     free(store->links);
     free(store->temporaries);
     free(store->conf_problem);
@@ -56,21 +58,18 @@ static void *grow(void *array, size_t n, size_t size)
     return array;
 }
 
-int audit_store_read_file(struct audit_store *store, const char *path, struct buf *ret_data,
-                          struct err *err)
+/* Reads what stat(2) has just said to be this: opening a device may already do something. */
+static int read_regular(struct audit_store *store, const char *path, struct stat *st,
+                        struct buf *ret_data, struct err *err)
 {
-    /* Asked before it is opened: opening a device may already do something. */
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return err_set(err, errno, "%s", path);
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return err_text(err, EINVAL, "%s is no regular file", path);
     CLEANUP(io_close) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0 || fstat(fd, st) < 0)
         return err_set(err, errno, "open %s", path);
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return err_text(err, EINVAL, "%s is no regular file", path);
-    if ((uint64_t)st.st_size > store->budget_bytes)
+    if ((uint64_t)st->st_size > store->budget_bytes)
         return err_text(err, EFBIG, "%s: too much to read", path);
     size_t before = ret_data->len;
     int ret = io_read_all(fd, ret_data, store->budget_bytes);
@@ -80,16 +79,37 @@ int audit_store_read_file(struct audit_store *store, const char *path, struct bu
     return 0;
 }
 
-void audit_store_read_certs(struct audit_store *store, const char *path,
-                            struct audit_certs *ret_certs)
+int audit_store_read_file(struct audit_store *store, const char *path, struct buf *ret_data,
+                          struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return err_set(err, errno, "%s", path);
+    return read_regular(store, path, &st, ret_data, err);
+}
+
+/* The same with what stat(2) said; afterwards it is what was opened. */
+static void read_certs(struct audit_store *store, const char *path, struct stat *st,
+                       struct audit_certs *ret_certs)
 {
     CLEANUP(buf_release) struct buf pem = BUF_INIT;
     struct err err;
     *ret_certs = (struct audit_certs){0};
-    if (audit_store_read_file(store, path, &pem, &err) < 0)
+    if (read_regular(store, path, st, &pem, &err) < 0)
         ret_certs->problem = io_format("%s", err.msg);
     else
         audit_pool_parse(&store->pool, &pem, ret_certs);
+}
+
+void audit_store_read_certs(struct audit_store *store, const char *path,
+                            struct audit_certs *ret_certs)
+{
+    struct stat st;
+    *ret_certs = (struct audit_certs){0};
+    if (stat(path, &st) < 0)
+        ret_certs->problem = io_format("%s: %s", path, strerror(errno));
+    else
+        read_certs(store, path, &st, ret_certs);
 }
 
 int audit_store_add_ca(struct audit_store *store, const struct buf *pem, struct err *err)
@@ -107,12 +127,12 @@ static bool is_upload(const char *name)
     return strstr(name, ".smolvm-upload.") != NULL;
 }
 
-static void add_root(struct audit_store *store, const char *path, bool local)
+static void add_root(struct audit_store *store, const char *path, const struct stat *st, bool local)
 {
     store->roots = grow(store->roots, store->n_roots, sizeof *store->roots);
     struct audit_root *root = &store->roots[store->n_roots++];
-    *root = (struct audit_root){.path = io_format("%s", path), .local = local};
-    audit_store_read_certs(store, path, &root->content);
+    *root = (struct audit_root){.path = io_format("%s", path), .st = *st, .local = local};
+    read_certs(store, path, &root->st, &root->content);
     for (size_t i = 0; i < root->content.n; i++)
         root->content.certs[i]->in_enabled++;
 }
@@ -141,7 +161,7 @@ static void load_conf(struct audit_store *store)
         if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || store->n_roots > AUDIT_STORE_MAX_FILES)
             store->n_missing++;
         else
-            add_root(store, path, false);
+            add_root(store, path, &st, false);
     }
 }
 
@@ -164,7 +184,7 @@ static void load_local(struct audit_store *store)
         size_t len = entry->fts_namelen;
         if (entry->fts_info == FTS_F && len >= 4 && !is_upload(entry->fts_name) &&
             strcmp(entry->fts_name + len - 4, ".crt") == 0)
-            add_root(store, entry->fts_path, true);
+            add_root(store, entry->fts_path, entry->fts_statp, true);
     }
     fts_close(fts);
 }
@@ -204,13 +224,16 @@ static void add_link(struct audit_store *store, int dir_fd, const char *name)
         return;
     }
     target[len] = '\0';
-    struct stat st;
+    struct stat st = {0};
+    bool dangling = fstatat(dir_fd, name, &st, 0) < 0;
     store->links = grow(store->links, store->n_links, sizeof *store->links);
     store->links[store->n_links++] = (struct audit_link){
         .name = io_format("%s", name),
         .target = io_format("%s", target),
-        .dangling = fstatat(dir_fd, name, &st, 0) < 0,
+        .dangling = dangling,
+        .st = st,
         .hash_named = is_hash_name(name),
+        .hash = is_hash_name(name) ? strtoul(name, NULL, 16) : 0,
     };
 }
 
@@ -288,6 +311,50 @@ static void load_temporaries(struct audit_store *store, const char *bundle_path,
     free(names);
 }
 
+static int compare_files(const struct stat *a, const struct stat *b)
+{
+    if (a->st_dev != b->st_dev)
+        return a->st_dev < b->st_dev ? -1 : 1;
+    return (a->st_ino > b->st_ino) - (a->st_ino < b->st_ino);
+}
+
+static int compare_roots(const void *a, const void *b)
+{
+    const struct audit_root *const *left = a, *const *right = b;
+    return compare_files(&(*left)->st, &(*right)->st);
+}
+
+static int compare_root(const void *st, const void *root)
+{
+    return compare_files(st, &(*(const struct audit_root *const *)root)->st);
+}
+
+static void sort_roots(struct audit_store *store)
+{
+    store->by_inode = calloc(store->n_roots + 1, sizeof(struct audit_root *));
+    if (!store->by_inode)
+        abort();
+    for (size_t i = 0; i < store->n_roots; i++)
+        store->by_inode[i] = &store->roots[i];
+    qsort(store->by_inode, store->n_roots, sizeof(struct audit_root *), compare_roots);
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The enabled root that was read from this very file, as it is now; or NULL. */
+static const struct audit_root *root_of_file(const struct audit_store *store, const struct stat *st)
+{
+    const struct audit_root **found =
+        bsearch(st, store->by_inode, store->n_roots, sizeof(struct audit_root *), compare_root);
+    bool same = found && (*found)->st.st_size == st->st_size &&
+                same_time(&(*found)->st.st_mtim, &st->st_mtim) &&
+                same_time(&(*found)->st.st_ctim, &st->st_ctim);
+    return same ? *found : NULL;
+}
+
 void audit_store_load(struct audit_store *store, const char *bundle_path, const char *ca_path)
 {
     /* The bundle first: whatever else is large must not use up its part of the budget. */
@@ -296,6 +363,7 @@ void audit_store_load(struct audit_store *store, const char *bundle_path, const 
         store->bundle.certs[i]->in_bundle++;
     load_conf(store);
     load_local(store);
+    sort_roots(store);
     load_links(store);
     load_temporaries(store, bundle_path, ca_path);
 }
@@ -308,14 +376,32 @@ const struct audit_root *audit_store_root(const struct audit_store *store, const
     return NULL;
 }
 
+static int compare_link(const void *name, const void *link)
+{
+    return strcmp(name, ((const struct audit_link *)link)->name);
+}
+
+/* The link HASH.n, or NULL. */
+static struct audit_link *find_link(const struct audit_store *store, unsigned long hash, unsigned n)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%08lx.%u", hash, n);
+    return store->n_links
+               ? bsearch(name, store->links, store->n_links, sizeof *store->links, compare_link)
+               : NULL;
+}
+
 /* libcrypto opens whatever has the name: a FIFO would hold it, a device would feed it. */
-static int check_hash_files(unsigned long hash, struct err *err)
+static int check_hash_files(const struct audit_store *store, unsigned long hash, struct err *err)
 {
     for (unsigned n = 0; n < AUDIT_STORE_MAX_FILES; n++) {
         char path[64];
         struct stat st;
+        const struct audit_link *link = find_link(store, hash, n);
         snprintf(path, sizeof path, "%s/%08lx.%u", AUDIT_HASH_DIR, hash, n);
-        if (stat(path, &st) < 0)
+        if (link && !link->dangling)
+            st = link->st;
+        else if (stat(path, &st) < 0)
             return n > 0 ? 0 : err_text(err, ENOENT, "no %08lx.0", hash);
         if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > AUDIT_STORE_MAX_BYTES)
             return err_text(err, EINVAL, "%s is no regular file of a sane size", path);
@@ -332,21 +418,37 @@ static void open_hash_dir(struct audit_store *store)
         abort();
 }
 
+void audit_store_read_link(struct audit_store *store, struct audit_link *link)
+{
+    if (link->is_read)
+        return;
+    const struct audit_root *root = root_of_file(store, &link->st);
+    if (root && root->content.plain)
+        audit_certs_copy(&root->content, &link->content);
+    else {
+        CLEANUP(io_free) char *path = io_format("%s/%s", AUDIT_HASH_DIR, link->name);
+        audit_store_read_certs(store, path, &link->content);
+    }
+    for (size_t i = 0; i < link->content.n; i++)
+        link->content.certs[i]->in_links++;
+    link->is_read = true;
+}
+
 /*
- * Whether a client that loads HASH.0, HASH.1, ... comes to this certificate by files that
- * leave no question of how libcrypto takes them. False says nothing.
+ * Whether a client that loads HASH.0, HASH.1, ... comes to this certificate by links whose
+ * files leave no question of how libcrypto takes them. False says nothing.
  */
 static bool is_plainly_there(struct audit_store *store, const struct audit_cert *cert)
 {
     for (unsigned n = 0; n < AUDIT_STORE_MAX_FILES; n++) {
-        CLEANUP(audit_certs_release) struct audit_certs content = {0};
-        char path[64];
-        snprintf(path, sizeof path, "%s/%08lx.%u", AUDIT_HASH_DIR, cert->hash, n);
-        audit_store_read_certs(store, path, &content);
-        if (!content.plain)
+        struct audit_link *link = find_link(store, cert->hash, n);
+        if (!link)
             return false;
-        for (size_t i = 0; i < content.n; i++)
-            if (content.certs[i] == cert)
+        audit_store_read_link(store, link);
+        if (!link->content.plain)
+            return false;
+        for (size_t i = 0; i < link->content.n; i++)
+            if (link->content.certs[i] == cert)
                 return true;
     }
     return false;
@@ -355,7 +457,7 @@ static bool is_plainly_there(struct audit_store *store, const struct audit_cert 
 int audit_store_find_hashed(struct audit_store *store, const struct audit_cert *cert,
                             struct err *err)
 {
-    int ret = check_hash_files(cert->hash, err);
+    int ret = check_hash_files(store, cert->hash, err);
     if (ret < 0)
         return ret;
     if (cert != store->ca && is_plainly_there(store, cert))

@@ -12,6 +12,8 @@
 #ifndef KILLPOINT_AUDIT_STORE_H
 #define KILLPOINT_AUDIT_STORE_H
 
+#include <sys/stat.h>
+
 #include "audit_pool.h"
 
 #define AUDIT_STORE_MAX_BYTES ((size_t)64 << 20)
@@ -25,7 +27,8 @@
 /* A file whose certificates update-ca-certificates puts into the store. */
 struct audit_root {
     char *path;
-    bool local; /* below AUDIT_LOCAL, not from ca-certificates.conf */
+    struct stat st; /* of the file that was read */
+    bool local;     /* below AUDIT_LOCAL, not from ca-certificates.conf */
     struct audit_certs content;
 };
 
@@ -34,7 +37,11 @@ struct audit_link {
     char *name;
     char *target; /* what readlink() says */
     bool dangling;
-    bool hash_named; /* eight hexadecimal digits, a dot, digits */
+    bool hash_named;    /* eight hexadecimal digits, a dot, digits */
+    unsigned long hash; /* these digits; 0: not hash_named */
+    bool is_read;       /* content is filled */
+    struct stat st;     /* of what it leads to, when it does not dangle */
+    struct audit_certs content;
 };
 
 struct audit_store {
@@ -42,10 +49,11 @@ struct audit_store {
     struct audit_certs bundle;
     struct audit_root *roots;
     size_t n_roots;
+    const struct audit_root **by_inode; /* the same, sorted by device and inode */
     size_t n_missing;   /* listed in ca-certificates.conf, but no file: only a warning there */
     char *conf_problem; /* NULL: ca-certificates.conf could be read */
     char *local_problem;
-    struct audit_link *links;
+    struct audit_link *links; /* by name */
     size_t n_links;
     char *links_problem;
     char **temporaries; /* absolute paths of what an update or an upload left behind */
@@ -74,6 +82,12 @@ void audit_store_load(struct audit_store *store, const char *bundle_path, const 
 /* Reads one PEM file, see audit_pool_parse(). */
 void audit_store_read_certs(struct audit_store *store, const char *path,
                             struct audit_certs *ret_certs);
+
+/*
+ * Fills the content of one of store's links, at the first call. The file of an enabled root
+ * (same device, inode, size and times) is not read again.
+ */
+void audit_store_read_link(struct audit_store *store, struct audit_link *link);
 
 /*
  * Reads one regular file whole within what is left of the budget. Returns 0 or -errno;

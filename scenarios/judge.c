@@ -154,7 +154,7 @@ static void check_settle(struct bench *bench, const struct evidence_run *run)
 {
     json_t *first = find_call(run, "exec", 0), *second = find_call(run, "exec", 1);
     if (!second) {
-        add_check(bench, "settle", "not-run", true, "two execs", "there was no second exec");
+        add_check(bench, "settle", "not-run", false, "two execs", "there was no second exec");
         return;
     }
     int64_t gap_ns = call_number(second, "start_ns") - call_number(first, "end_ns");
@@ -244,6 +244,25 @@ static bool has_lines_of(const struct buf *said, const char *stream)
     return true;
 }
 
+static bool is_word_byte(char byte)
+{
+    return isalnum((unsigned char)byte) || (byte != '\0' && strchr("/_-.", byte));
+}
+
+/* The word by itself: a status must not be found in a path, a date or a longer number. */
+static bool has_word(const struct buf *said, const char *word)
+{
+    const char *start = buf_str(said);
+    size_t len = strlen(word);
+    for (const char *at = start; (at = strstr(at, word)); at++) {
+        bool whole = at == start || !is_word_byte(at[-1]);
+        bool ends = at[len] == '.' ? !isalnum((unsigned char)at[len + 1]) : !is_word_byte(at[len]);
+        if (whole && ends)
+            return true;
+    }
+    return false;
+}
+
 static void check_fatal(struct bench *bench, const struct evidence_run *run)
 {
     const char *verb = bench->scenario->expect.fatal == FATAL_CP ? "cp" : "exec";
@@ -259,8 +278,8 @@ static void check_fatal(struct bench *bench, const struct evidence_run *run)
     CLEANUP(io_free) char *number = io_format("%d", status < 0 ? -status : status);
     const char *out = json_string_value(json_object_get(json_object_get(call, "stdout"), "head"));
     const char *errs = json_string_value(json_object_get(json_object_get(call, "stderr"), "head"));
-    const char *missing = count_text(&said, verb) == 0             ? "the step"
-                          : count_text(&said, number) == 0         ? "the status or signal"
+    const char *missing = !has_word(&said, verb)                   ? "the step"
+                          : !has_word(&said, number)               ? "the status or signal"
                           : !has_lines_of(&said, out ? out : "")   ? "the captured stdout"
                           : !has_lines_of(&said, errs ? errs : "") ? "the captured stderr"
                                                                    : NULL;

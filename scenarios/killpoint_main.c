@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "audit_cmd.h"
+#include "cmdline.h"
 #include "explain_cmd.h"
 #include "run_cmd.h"
 #include "scenario_cmd.h"
@@ -43,7 +44,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
-        return 0;
+        return cmdline_finish("killpoint", 0);
     }
     for (size_t i = 0; i < N_VERBS; i++) {
         if (strcmp(argv[1], verbs[i].name) != 0)

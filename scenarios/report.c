@@ -179,5 +179,12 @@ void report_print(struct report *report, const struct run_outcome *outcome)
     for (size_t i = 0; i < report->trials->count; i++)
         if (report->events[i])
             print_row(report, &report->trials->items[i], report->events[i]);
+    if (outcome->interrupted) {
+        size_t played = 0;
+        for (size_t i = 0; i < report->trials->count; i++)
+            played += report->events[i] != NULL;
+        fprintf(report->out, "interrupted: %zu of %zu trials were not played\n",
+                report->trials->count - played, report->trials->count);
+    }
     print_counts(report->out, outcome);
 }

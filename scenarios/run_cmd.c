@@ -15,6 +15,7 @@
 #include "suite.h"
 
 #define NAME "killpoint run"
+#define LAYOUTS "killpoint layouts"
 #define LIST_MAX 64
 
 enum {
@@ -120,7 +121,7 @@ static int parse(int argc, char **argv, struct options *options)
         "[ID-GLOB...] [-- CMD ARG...]",
         "Plays scenarios with a backend and judges what its guests hold afterwards.\v"
         "Exit status: 0 as expected, 1 an unexpected verdict, 2 wrong usage or a bad file, 3 the "
-        "harness broke or a fault never happened, 4 nothing selected, 130 interrupted.",
+        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted.",
         NULL,
         NULL,
         NULL};
@@ -184,21 +185,27 @@ static int load_backend(struct play *play, struct err *err)
     return backend_load(path, &play->backend, &play->diags);
 }
 
+/* Names all that are missing, so that one call of ci/layouts makes up for it. */
 static int check_layouts(const struct play *play, struct err *err)
 {
-    const char *last = "";
+    CLEANUP(buf_release) struct buf missing = BUF_INIT;
+    int ret = 0;
     for (size_t i = 0; i < play->chosen.count; i++) {
         struct layout layout = LAYOUT_INIT;
         const char *name = play->chosen.items[i].layout;
-        if (strcmp(name, last) == 0)
-            continue;
-        int ret = layout_open(name, &layout, err);
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = strcmp(play->chosen.items[k].layout, name) == 0;
+        int one = seen ? 0 : layout_open(name, &layout, err);
         layout_release(&layout);
-        if (ret < 0)
-            return ret;
-        last = name;
+        if (one == -ENOENT)
+            buf_printf(&missing, " %s", name);
+        ret = ret < 0 ? ret : one;
     }
-    return 0;
+    if (missing.len > 0)
+        return err_text(err, ENOENT, "not built: run `ci/layouts%s`, or choose with --layout",
+                        missing.data);
+    return ret;
 }
 
 static void shuffle(struct trials *trials, unsigned long seed)
@@ -291,7 +298,11 @@ static int exit_status(const struct run_outcome *outcome, size_t outdated)
     for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
         if (counts[verdict] > 0 && !verdict_is_fine((enum verdict)verdict))
             return EXIT_UNEXPECTED;
-    return outdated > 0 ? EXIT_UNEXPECTED : EXIT_AS_EXPECTED;
+    if (outdated > 0)
+        return EXIT_UNEXPECTED;
+    /* Where nothing was supported, nothing is known. */
+    bool known = counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_SKIP] > 0;
+    return known ? EXIT_AS_EXPECTED : EXIT_NOTHING;
 }
 
 static json_t *begin_event(const struct play *play)
@@ -335,7 +346,7 @@ static int play_all(struct play *play, struct report *report)
     send_event(report, begin_event(play));
     int ret = runner_run(&run, &outcome, &err);
     if (ret < 0)
-        return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
+        return cmdline_fail(NAME, ret == -EINVAL ? EXIT_USAGE : EXIT_HARNESS, "%s", err.msg);
     size_t outdated =
         expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
     int status = exit_status(&outcome, outdated);
@@ -392,16 +403,13 @@ int layouts_cmd(int argc, char **argv)
     struct err err;
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         puts("Usage: killpoint layouts\nLists the built layouts; ci/layouts NAME builds one.");
-        return 0;
+        return cmdline_finish(LAYOUTS, 0);
     }
     if (argc > 1) {
-        fprintf(stderr, "killpoint layouts: unexpected argument '%s'\n", argv[1]);
-        return EXIT_USAGE;
+        return cmdline_fail(LAYOUTS, EXIT_USAGE, "unexpected argument '%s'", argv[1]);
     }
-    if (layout_list(&names, &err) < 0) {
-        fprintf(stderr, "killpoint layouts: %s\n", err.msg);
-        return EXIT_USAGE;
-    }
+    if (layout_list(&names, &err) < 0)
+        return cmdline_fail(LAYOUTS, EXIT_USAGE, "%s", err.msg);
     for (char **name = names; *name; name++) {
         CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
         if (layout_open(*name, &layout, &err) < 0)
@@ -411,5 +419,5 @@ int layouts_cmd(int argc, char **argv)
                    layout.roots, layout.title);
     }
     io_free_list(&names);
-    return 0;
+    return cmdline_finish(LAYOUTS, 0);
 }

@@ -41,7 +41,7 @@ struct runner {
     struct timer progress;
     char *state_path, *folder, *fixtures;
     int lock_fd;
-    pid_t pid; /* our own */
+    pid_t pid;               /* our own */
     struct audit_pool known; /* certificates that the layouts hold */
     struct worker *workers;
     size_t in_flight, next, done, bad;
@@ -109,6 +109,18 @@ static void remove_stale_runs(const char *state_path)
 }
 
 /* A folder that is made but not yet locked looks stale: so one run at a time does this. */
+/* Made under another name, which no other run takes for stale before it is locked. */
+static int make_locked_folder(struct runner *runner, struct err *err)
+{
+    CLEANUP(io_free) char *fresh = io_format("%s/.new-run-%d", runner->state_path, (int)getpid());
+    int ret = io_make_dirs(fresh, 0700, err);
+    if (ret == 0 && (ret = take_lock(fresh, &runner->lock_fd)) < 0)
+        ret = err_set(err, -ret, "lock %s", fresh);
+    if (ret == 0 && rename(fresh, runner->folder) < 0)
+        ret = err_set(err, errno, "rename %s", fresh);
+    return ret;
+}
+
 static int make_run_folder(struct runner *runner, struct err *err)
 {
     int ret = state_find(&runner->state_path, err);
@@ -117,11 +129,14 @@ static int make_run_folder(struct runner *runner, struct err *err)
     CLEANUP(io_close) int fd = open(runner->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
         return err_set(err, errno, "lock %s", runner->state_path);
+    if (strchr(runner->state_path, ':'))
+        return err_text(err, EINVAL,
+                        "the state folder %s: a ':' in it would make certificates' paths look like "
+                        "MACHINE:PATH to the driver",
+                        runner->state_path);
     remove_stale_runs(runner->state_path);
     runner->folder = io_format("%s/run-%d", runner->state_path, (int)getpid());
-    ret = io_make_dirs(runner->folder, 0700, err);
-    if (ret == 0 && (ret = take_lock(runner->folder, &runner->lock_fd)) < 0)
-        ret = err_set(err, -ret, "lock %s", runner->folder);
+    ret = make_locked_folder(runner, err);
     if (ret == 0)
         ret = home_find("scenarios/fixtures", &runner->fixtures, err);
     return ret;
@@ -229,10 +244,9 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
 
 /* --- all trials ----------------------------------------------------------------------- */
 
-static void count(struct runner *runner, const struct trial *trial, json_t *event)
+static void count(struct runner *runner, json_t *event)
 {
     enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
-    (void)trial;
     runner->outcome->counts[verdict]++;
     runner->done++;
     runner->bad += !verdict_is_fine(verdict);
@@ -251,9 +265,12 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
     if (!failing)
         abort();
     size_t index, n = 0;
+    bool unfired = false;
     json_array_foreach(checks, index, check)
     {
         const char *id = json_string_value(json_object_get(check, "id"));
+        unfired |= strcmp(id, "fired") == 0 &&
+                   strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0;
         /* What is known to fail must not hide a process that is left over. */
         if ((json_is_true(json_object_get(check, "decides")) || strcmp(id, "processes") == 0) &&
             strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0)
@@ -265,6 +282,11 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
     free(failing);
     if (outcome == OUTCOME_AS_IS)
         return;
+    if (unfired && trial->scenario->expect.fired == FIRED_ALL) {
+        /* What is known to fail did, but not for the fault's sake. */
+        json_object_set_new(event, "verdict", json_string(verdict_name(VERDICT_UNRESOLVED)));
+        return;
+    }
     json_object_set_new(event, "original_verdict", json_string(verdict_name(verdict)));
     json_object_set_new(
         event, "verdict",
@@ -307,7 +329,7 @@ static void worker_done(struct worker *worker, int status)
         return;
     }
     apply_expectations(runner, trial, event);
-    count(runner, trial, event);
+    count(runner, event);
     start_trials(runner);
 }
 
@@ -400,7 +422,7 @@ static bool leave_out(struct runner *runner, const struct trial *trial)
                    : lacks ? io_format("the backend has not: %s", lacks)
                            : io_format("the backend has no command for this driver");
     json_object_set_new(event, "reason", json_string(reason));
-    count(runner, trial, event);
+    count(runner, event);
     return true;
 }
 
@@ -415,7 +437,7 @@ static void start_trials(struct runner *runner)
             continue;
         json_t *event = trial_event(trial, VERDICT_ERROR);
         json_object_set_new(event, "error", json_string(err.msg));
-        count(runner, trial, event);
+        count(runner, event);
     }
     if (runner->in_flight == 0)
         loop_stop(&runner->loop);

@@ -11,7 +11,8 @@
  * Everything that is found goes out as events, JSON objects with a member "event":
  *   begin  {"version", "backend", "driver"?, "trials": N, "seed"?}
  *   trial  {"id", "scenario", "layout", "driver", "title", "verdict", "reason"?, "error"?,
- *           "ms", "folder" (the trial's, gone by now), "checks": […] (judge.h), "calls": [{"verb", "status", "signal"}], "runs":
+ *           "ms", "folder" (the trial's, gone by now), "checks": […] (judge.h), "calls": [{"verb",
+ * "status", "signal"}], "runs":
  *           [{"how", "code", "stdout", "stderr"}], "kept"?}
  *   end    {"counts": {VERDICT: N}, "exit": N, "ms", "interrupted": bool}
  */

@@ -99,13 +99,17 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
     struct init_report report = {0};
     struct buf leaks = BUF_INIT;
     struct err err;
+    /* The three were opened in this order, and numbers only grow. What else the caller
+     * holds, the read ends of these pipes too, must not be held here as well. */
+    proc_close_others((const int[]){out_fd, err_fd, report_fd}, 3);
     die_with_caller(report_fd);
     prctl(PR_SET_NAME, "killpoint-init");
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
         report.errnum = errno;
         snprintf(report.text, sizeof report.text, "prepare the backend's namespaces");
@@ -118,6 +122,9 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
                                 .stdout_fd = out_fd,
                                 .stderr_fd = err_fd,
                                 .new_session = true};
+    for (const char *const *env = spec->envp; env && *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0)
+            setenv("PATH", *env + 5, 1); /* where argv[0] is looked up: the fakes are first */
     pid_t pid = proc_spawn(&backend, &err);
     if (pid < 0) {
         report.errnum = -pid;

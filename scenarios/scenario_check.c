@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "../fakes/faults.h"
 #include "../fakes/reply.h"
 #include "../fault/rule_parse.h"
 #include "../fault/rule_set.h"
@@ -165,6 +166,8 @@ static void check_faults(struct checker *checker)
             rule_parse(schema_text(item, &checker->pool), reply_names, &rule, NULL, &err) < 0)
             continue;
         check_can_fire(checker, item.node, &rule);
+        if (faults_check_rule(&rule, &err) < 0)
+            SAY(checker, item.node, "faults: %s", err.msg);
         if (rule_set_add(&rules, &rule, &err) < 0)
             SAY(checker, item.node, "faults: %s", err.msg);
     }

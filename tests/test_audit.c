@@ -24,6 +24,7 @@ struct fixture {
     char *base; /* its root; every case works on a copy */
     char *vars; /* shell variables: the subject hashes */
     struct buf ca, key, other_key;
+    struct audit_pool known; /* the base's certificates, learned beforehand */
 };
 
 static unsigned long hash_of(const char *name)
@@ -107,6 +108,7 @@ static int setup(void **state)
           "cd ../../..; for r in A B T1 T2; do cat " SHARE "/$r.crt; done "
           ">" CERTS "/ca-certificates.crt\n"
           "cat " LOCAL "/bot-bottle-mitm.crt >>" CERTS "/ca-certificates.crt");
+    audit_learn(fixture->base, &fixture->known);
     return 0;
 }
 
@@ -114,6 +116,7 @@ static int teardown(void **state)
 {
     struct fixture *fixture = *state;
     dir_remove(&fixture->dir);
+    audit_pool_release(&fixture->known);
     free(fixture->base);
     free(fixture->vars);
     buf_release(&fixture->ca);
@@ -140,24 +143,23 @@ static void list_ids(const struct audit_report *report, enum audit_outcome outco
             buf_printf(ids, "%s%s", ids->len ? " " : "", report->results[i].def->id);
 }
 
-/* Audits a damaged copy; exactly these ids must fail, and only exact/files be not run. */
-static void check_damage(const struct fixture *fixture, const char *name, const char *damage,
-                         const char *failing)
+/* Audits root; exactly these ids must fail, and only exact/files be not run. */
+static void check_root(const struct fixture *fixture, const struct audit_pool *known,
+                       const char *root, const char *name, const char *failing,
+                       struct audit_report *ret_report)
 {
-    CLEANUP(io_free) char *root = copy_base(fixture, damage);
-    CLEANUP(audit_report_release) struct audit_report report = {0};
     CLEANUP(buf_release) struct buf ids = BUF_INIT;
     CLEANUP(buf_release) struct buf rest = BUF_INIT;
-    struct audit_request request = {
-        .root_path = root, .ca_pem = &fixture->ca, .ca_key = &fixture->key};
+    const struct audit_request request = {
+        .root_path = root, .ca_pem = &fixture->ca, .ca_key = &fixture->key, .known = known};
     struct err err;
     int64_t start_ms = io_now_ms();
-    if (audit_run(&request, &report, &err) < 0)
+    if (audit_run(&request, ret_report, &err) < 0)
         fail_msg("%s: %s", name, err.msg);
-    list_ids(&report, AUDIT_FAIL, &ids);
-    list_ids(&report, AUDIT_NOT_RUN, &rest);
+    list_ids(ret_report, AUDIT_FAIL, &ids);
+    list_ids(ret_report, AUDIT_NOT_RUN, &rest);
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
-        const struct audit_result *result = &report.results[i];
+        const struct audit_result *result = &ret_report->results[i];
         if (result->outcome == AUDIT_FAIL && result->found[0] == '\0')
             fail_msg("%s: %s fails and does not say why", name, result->def->id);
         for (const char *at = result->found; *at; at++)
@@ -166,12 +168,28 @@ static void check_damage(const struct fixture *fixture, const char *name, const 
     }
     if (strcmp(buf_str(&ids), failing) != 0) {
         for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-            print_message("%s: %s\n", report.results[i].def->id, report.results[i].found);
-        fail_msg("%s:\n  should fail: %s\n  fails:       %s", name, failing, buf_str(&ids));
+            print_message("%s: %s\n", ret_report->results[i].def->id, ret_report->results[i].found);
+        fail_msg("%s%s:\n  should fail: %s\n  fails:       %s", name,
+                 known ? ", with known certificates" : "", failing, buf_str(&ids));
     }
     assert_string_equal(buf_str(&rest), "exact/files");
     if (io_now_ms() - start_ms > 20000)
         fail_msg("%s: took too long", name);
+}
+
+/* A damaged copy, without and with what was learned of the undamaged one: nothing differs. */
+static void check_damage(const struct fixture *fixture, const char *name, const char *damage,
+                         const char *failing)
+{
+    CLEANUP(io_free) char *root = copy_base(fixture, damage);
+    CLEANUP(audit_report_release) struct audit_report fresh = {0};
+    CLEANUP(audit_report_release) struct audit_report again = {0};
+    check_root(fixture, NULL, root, name, failing, &fresh);
+    check_root(fixture, &fixture->known, root, name, failing, &again);
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+        if (strcmp(fresh.results[i].found, again.results[i].found) != 0)
+            fail_msg("%s: %s says '%s', with known certificates '%s'", name,
+                     fresh.results[i].def->id, fresh.results[i].found, again.results[i].found);
 }
 
 struct damage {
@@ -422,6 +440,66 @@ static void unusable_requests_are_refused(void **state)
     buf_release(&text);
 }
 
+/* --- what was learned beforehand ---------------------------------------------------- */
+
+/* Every certificate is known, of this store and of others, and none of them is there. */
+static void a_known_certificate_that_the_guest_lacks_does_not_count(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(audit_pool_release) struct audit_pool known = {0};
+    CLEANUP(audit_report_release) struct audit_report report = {0};
+    audit_learn(fixture->base, &known);
+    CLEANUP(io_free)
+    char *root = copy_base(fixture, "rm " SHARE "/A.crt " LOCAL "/*; : >" CERTS
+                                    "/ca-certificates.crt; cp $FIX/rotated.crt " SHARE "/B.crt");
+    check_root(fixture, &known, root, "all gone",
+               "must/ca-file must/ca-file-mode must/ca-file-bytes must/bundle-parses "
+               "must/bundle-has-ca must/bundle-has-roots must/hashdir-finds-ca "
+               "must/hashdir-finds-roots must/tls-bundle must/tls-hashdir "
+               "should/no-dangling-links should/no-stray-links",
+               &report);
+}
+
+static void certificates_known_from_elsewhere_change_no_verdict(void **state)
+{
+    const struct fixture *fixture = *state;
+    CLEANUP(io_free) char *other = io_format("%s/other", fixture->dir);
+    struct run done = run_sh("mkdir -p %s/" CERTS " && cat scenarios/fixtures/rotated.crt "
+                             "scenarios/fixtures/ca.crt >%s/" CERTS "/ca-certificates.crt",
+                             other, other);
+    check_success(&done);
+    run_release(&done);
+    CLEANUP(audit_pool_release) struct audit_pool known = {0};
+    audit_learn(other, &known);
+    audit_learn("/nonexistent", &known);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i += 3) { /* memcheck is slow */
+        CLEANUP(audit_report_release) struct audit_report report = {0};
+        CLEANUP(io_free) char *root = copy_base(fixture, damages[i].script);
+        check_root(fixture, &known, root, damages[i].name, damages[i].failing, &report);
+    }
+}
+
+/* T1 and T2 have one subject hash; libcrypto reads .0, .1, ... to the first that is not there. */
+static const struct damage twins[] = {
+    {"the other order", "cd " CERTS "; ln -sfn T2.pem $T.0; ln -sfn T1.pem $T.1", ""},
+    {"both in .0",
+     "cat " SHARE "/T1.crt " SHARE "/T2.crt >" CERTS "/two; cd " CERTS "; rm $T.1; "
+     "ln -sfn two $T.0",
+     "should/no-stray-links"},
+    {"no .0", "mv " CERTS "/$T.0 " CERTS "/$T.9", "must/hashdir-finds-roots"},
+    {"a gap between them", "mv " CERTS "/$T.1 " CERTS "/$T.2", "must/hashdir-finds-roots"},
+    {"a file, not a link, in .0", "rm " CERTS "/$T.0; cp " SHARE "/T1.crt " CERTS "/$T.0", ""},
+    {"a torn .0 ends the search", "rm " CERTS "/$T.0; head -c 100 " SHARE "/T1.crt >" CERTS "/$T.0",
+     "must/hashdir-finds-roots"},
+    {"text before the certificate in .0",
+     "(echo text; cat " SHARE "/T1.crt) >" CERTS "/x; ln -sfn x " CERTS "/$T.0", ""},
+};
+
+static void equal_subject_hashes_are_searched_in_order(void **state)
+{
+    CHECK_ALL(twins);
+}
+
 /* --- the exact level ------------------------------------------------------------------- */
 
 static void exact_compares_two_snapshots(void **state)
@@ -565,6 +643,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(hostile_files_neither_hang_nor_crash_the_audit),
         cmocka_unit_test(what_is_not_given_is_not_judged),
         cmocka_unit_test(unusable_requests_are_refused),
+        cmocka_unit_test(a_known_certificate_that_the_guest_lacks_does_not_count),
+        cmocka_unit_test(certificates_known_from_elsewhere_change_no_verdict),
+        cmocka_unit_test(equal_subject_hashes_are_searched_in_order),
         cmocka_unit_test(exact_compares_two_snapshots),
         cmocka_unit_test(no_openssl_cnf_is_obeyed),
         cmocka_unit_test(the_verb_has_exact_statuses_and_streams),

@@ -399,31 +399,17 @@ static json_t *play(const struct bench *bench, const char *name, const char *bac
     return trials;
 }
 
-static void need_layout(void)
-{
-    struct layout layout = LAYOUT_INIT;
-    struct err err;
-    int ret = layout_open(LAYOUT, &layout, &err);
-    layout_release(&layout);
-    if (ret == 0)
-        return;
-    if (getenv("CI"))
-        fail_msg("in CI a skip is a failure: %s", err.msg);
-    print_message("skipped: %s\n", err.msg);
-    skip();
-}
-
 static void the_right_backend_is_as_expected_in_the_whole_suite(void **state)
 {
     struct wrong *right = *state;
-    need_layout();
+    need_layout(LAYOUT);
     right->bench->good = play(right->bench, right->name, "broken.yaml", NULL, 0);
 }
 
 static void the_mistake_is_caught_by_its_check_and_no_other(void **state)
 {
     const struct wrong *wrong = *state;
-    need_layout();
+    need_layout(LAYOUT);
     if (!wrong->bench->good)
         fail_msg("there is nothing to compare with: the right backend was not as expected");
     CLEANUP(io_free) char *path = io_format("%s/%s.sh", wrong->bench->folder, wrong->name);

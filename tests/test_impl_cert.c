@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "../impl/cert.h"
-#include "certs/certs.h"
+#include "certs.h"
 
 /* What each policy says of a file: NULL accepts, else a part of the error's text. */
 struct row {

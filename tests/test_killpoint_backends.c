@@ -34,7 +34,7 @@ static const struct row rows[] = {
      "setsid sleep 1000 </dev/null >/dev/null 2>&1 & exec " PLAY_GOOD, "LEAK", 1, "sleep"},
     {"a child that holds its streams outlives it", STORE, "sleep 1000 & exec " PLAY_GOOD, "LEAK", 1,
      "sleep"},
-    {"does not support it", STORE, "exit 77", "UNSUPPORTED", 0, NULL},
+    {"does not support it", STORE, "exit 77", "UNSUPPORTED", 4, NULL},
     {"says that it is broken", STORE, "exit 99", "ERROR", 3, "99"},
     {"says that it is broken where failure is right", FAILURE, "exit 99", "ERROR", 3, "99"},
     {"cannot be started", STORE, "exec /nonexistent/program", "FAIL", 1, "exit status 127"},

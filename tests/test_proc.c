@@ -148,6 +148,7 @@ static void run_leaves_other_children_and_the_mask_alone(void **state)
     pid_t other = proc_spawn(&spec, NULL);
     assert_true(other > 0);
     CLEANUP(proc_result_release) struct proc_result result = run_script("sleep 0.1", "x", -1);
+    assert_int_equal(result.how, PROC_EXITED);
     int status;
     assert_int_equal(waitpid(other, &status, 0), other);
     sigset_t mask;

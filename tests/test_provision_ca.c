@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "certs/certs.h"
+#include "certs.h"
 
 #define CA_PATH "/usr/local/share/ca-certificates/bot-bottle-mitm.crt"
 #define UPSTREAM_SCRIPT                                                                            \

@@ -118,7 +118,7 @@ static const struct bad wrong_matrix[] = {
      E("5:10", "matrix: nothing uses ${ms} in plan, guest, limits, faults or expect")},
     {"same value twice", HEAD "matrix: {ms: [1, 2, 1]}\nfaults: ['at:ms=${ms}']\n" TAIL,
      E("5:21", "matrix: '1' and '1' are the same in an id")},
-    {"same value in an id", HEAD "matrix: {p: [a/b, a_b]}\nfaults: ['write:path=/${p}']\n" TAIL,
+    {"same value in an id", HEAD "matrix: {p: [a/b, a_b]}\nguest: [{run: 'echo ${p}'}]\n" TAIL,
      E("5:19", "matrix: 'a/b' and 'a_b' are the same in an id")},
     {"no list", HEAD "matrix: {ms: 1}\n" TAIL,
      E("5:14", "values: expected a list; each item: a scalar, found an integer: 1")},
@@ -360,25 +360,25 @@ static void every_key_reaches_its_member(void **state)
 static void matrix_gives_one_scenario_for_each_combination(void **state)
 {
     static const struct {
-        const char *id, *fault;
+        const char *id, *step;
     } rows[] = {
-        {"a/b[call=cp,p=1]", "cp write:path=/1"},
-        {"a/b[call=cp,p=x_y__]", "cp write:path=/x/y\xc3\xa9"},
-        {"a/b[call=cp,p=-0.5_]", "cp write:path=/-0.5*"},
-        {"a/b[call=exec,p=1]", "exec write:path=/1"},
-        {"a/b[call=exec,p=x_y__]", "exec write:path=/x/y\xc3\xa9"},
-        {"a/b[call=exec,p=-0.5_]", "exec write:path=/-0.5*"},
+        {"a/b[call=cp,p=1]", "cp /1"},
+        {"a/b[call=cp,p=x_y__]", "cp /x/y\xc3\xa9"},
+        {"a/b[call=cp,p=-0.5_]", "cp /-0.5*"},
+        {"a/b[call=exec,p=1]", "exec /1"},
+        {"a/b[call=exec,p=x_y__]", "exec /x/y\xc3\xa9"},
+        {"a/b[call=exec,p=-0.5_]", "exec /-0.5*"},
     };
     CLEANUP(scenario_set_release) struct scenario_set set = SCENARIO_SET_INIT;
     (void)state;
     check_parse(HEAD "matrix: {call: [cp, exec], p: [1, x/y\xc3\xa9, -0.5*]}\n"
-                     "faults: '${call} write:path=/${p}'\n" TAIL,
+                     "guest: [{run: '${call} /${p}'}]\n" TAIL,
                 &set);
     assert_int_equal(set.count, sizeof rows / sizeof *rows);
     for (size_t i = 0; i < set.count; i++) {
         assert_string_equal(set.items[i]->id, rows[i].id);
         assert_string_equal(set.items[i]->base_id, "a/b");
-        assert_string_equal(set.items[i]->faults[0], rows[i].fault);
+        assert_string_equal(set.items[i]->steps[0].text, rows[i].step);
     }
 }
 
@@ -543,8 +543,9 @@ static void mutated_files_load_or_are_refused_with_a_place(void **state)
 {
     static const char *const seeds[] = {
         full,
-        HEAD "matrix: {n: [1, 2], m: [a, b]}\nfaults: ['exec#${n} write:path=/${m}']\n" TAIL
-             "  calls: {exec: 2}\n  settle_ms: {min: 1}\n  store: {exact: pass}\n",
+        HEAD
+        "matrix: {n: [1, 2], m: [a, b]}\nguest: [{run: '${m}'}]\nfaults: ['exec#${n} begin']\n" TAIL
+        "  calls: {exec: 2}\n  settle_ms: {min: 1}\n  store: {exact: pass}\n",
         HEAD "machines: each\nplan: [{}, {egress: rotated}]\n" TAIL "  log: {label: egress}\n",
     };
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
