@@ -80,10 +80,11 @@ static int write_step(const struct prestate_machine *machine, const struct step 
         return ret;
     char mode[8];
     snprintf(mode, sizeof mode, "%04o", step->mode);
+    /* chown(1) last would take away set-user-ID. */
     const char *script = step->append
                              ? "cat /run/killpoint-prestate >>\"$1\" && rm /run/killpoint-prestate"
-                             : "cat /run/killpoint-prestate >\"$1\" && chmod \"$2\" \"$1\" && "
-                               "chown \"$3\" \"$1\" && rm /run/killpoint-prestate";
+                             : "cat /run/killpoint-prestate >\"$1\" && chown \"$3\" \"$1\" && "
+                               "chmod \"$2\" \"$1\" && rm /run/killpoint-prestate";
     return run_script(
         machine, script,
         (const char *const[]){step->path, mode, step->owner ? step->owner : "root:root", NULL},
