@@ -180,6 +180,11 @@ static void call_reply(struct call *call)
     if (call->state == CALL_REPLIED)
         return;
     call->state = CALL_REPLIED;
+    if (call->client_killed) { /* it was told all that it will be told */
+        if (call_is_over(call))
+            call_free(call);
+        return;
+    }
     if (call->reply.out.len > 0)
         call_client_send(call, WIRE_OUT, call->reply.out.data, call->reply.out.len);
     if (call->reply.err.len > 0)

@@ -35,8 +35,21 @@ static void journal_for_client(struct call *call)
     call->journaled = true;
 }
 
+/* What the client wrote last may lie unread in a connection that cannot be written to. */
+static void hear_last_word(struct call *call)
+{
+    enum wire_type type;
+    const char *data;
+    size_t len;
+    if (call->wire.fd < 0 || wire_fill(&call->wire) < 0)
+        return;
+    while (wire_next(&call->wire, &type, &data, &len) > 0)
+        call->journaled |= type == WIRE_JOURNALED;
+}
+
 static void client_left(struct call *call)
 {
+    hear_last_word(call);
     loop_unwatch(&call->vmm->loop, &call->connection);
     io_close(&call->wire.fd);
     call->client_gone = true;

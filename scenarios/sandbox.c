@@ -250,7 +250,7 @@ int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, 
     if (ret < 0)
         return err_set(err, -ret, "pipe");
     sandbox.start_ns = io_now_ns();
-    sandbox.deadline_ms = io_now_ms() + spec->deadline_ms;
+    sandbox.deadline_ms = (sandbox.start_ns + 999999) / 1000000 + spec->deadline_ms;
     sandbox.init_pid = fork_sandbox();
     if (sandbox.init_pid == 0) {
         io_close(&sandbox.out_fd);
