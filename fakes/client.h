@@ -75,7 +75,7 @@ int client_arm(const char *state_path, const char *name, const char *faults, str
 int client_report(const char *state_path, const char *name, struct buf *rules_json,
                   struct err *err);
 
-/* Ends the machine's VMM, its guests and its mounts, after a sync. 0 also when it did not run. */
+/* Ends the machine's VMM, its guests and its mounts. 0 also when it did not run. */
 int client_stop(const char *state_path, const char *name, struct err *err);
 
 /*

@@ -30,7 +30,10 @@ int container_mount(int machine_fd, const struct layout *layout, const struct re
  */
 int container_enter(const struct record *record, struct err *err);
 
-/* Keeps the capabilities package scripts need; no MKNOD, SYS_ADMIN, SYS_PTRACE, NET_ADMIN. */
+/*
+ * Keeps the capabilities package scripts need; no MKNOD, SYS_ADMIN, SYS_PTRACE, NET_ADMIN over
+ * anything of the host. (In a user namespace of its own a guest has all, over that alone.)
+ */
 int container_confine(struct err *err);
 
 /* Brings the loopback interface of this network namespace up. */
