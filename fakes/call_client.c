@@ -35,21 +35,22 @@ static void journal_for_client(struct call *call)
     call->journaled = true;
 }
 
-/* What the client wrote last may lie unread in a connection that cannot be written to. */
-static void hear_last_word(struct call *call)
+/* A client may be gone when we write to it, and what it said before not be read yet. */
+static void read_last_words(struct call *call)
 {
     enum wire_type type;
     const char *data;
-    size_t len;
-    if (call->wire.fd < 0 || wire_fill(&call->wire) < 0)
-        return;
-    while (wire_next(&call->wire, &type, &data, &len) > 0)
-        call->journaled |= type == WIRE_JOURNALED;
+    size_t len, before;
+    do {
+        while (wire_next(&call->wire, &type, &data, &len) > 0)
+            call->journaled |= type == WIRE_JOURNALED;
+        before = call->wire.in.len - call->wire.in_used;
+    } while (!call->wire.ended && wire_fill(&call->wire) == 0 && call->wire.in.len > before);
 }
 
 static void client_left(struct call *call)
 {
-    hear_last_word(call);
+    read_last_words(call);
     loop_unwatch(&call->vmm->loop, &call->connection);
     io_close(&call->wire.fd);
     call->client_gone = true;

@@ -18,6 +18,7 @@
 
 #define STOP_DEADLINE_MS 30000
 #define STOP_RETRY_MS 5
+#define END_DEADLINE_MS 5000
 #define UPLOAD_MAX_BYTES (UINT64_C(4) << 30)
 
 static int open_machine(const char *state_path, const char *name, struct err *err)
@@ -249,6 +250,18 @@ static void fail_host_file(struct session *session, const char *what)
     session->done = true;
 }
 
+/*
+ * A machine whose connection ended is on its way out: it is waited for, so that whoever
+ * looks next finds it gone. Its lock is no help: the next start may have that already.
+ */
+static void wait_for_end(const char *state_path, const char *name)
+{
+    pid_t pid = state_vmm_pid(state_path, name);
+    int64_t deadline_ms = io_now_ms() + END_DEADLINE_MS;
+    while (pid > 0 && state_vmm_pid(state_path, name) == pid && io_now_ms() < deadline_ms)
+        poll(NULL, 0, 1);
+}
+
 /* The real client opens its file only once the machine has answered. */
 static void send_host_file(struct session *session)
 {
@@ -401,6 +414,8 @@ int client_call(const char *state_path, const char *name, const struct request *
     if (session.wire.fd < 0)
         return -ENOTCONN;
     int ret = converse(&session);
+    if (session.wire.ended)
+        wait_for_end(state_path, name);
     /* Only a file: a device, as /dev/null, is the host's and stays. */
     struct stat st;
     if (request->verb == CLIENT_DOWNLOAD && session.host_fd >= 0 && reply.status != 0 &&

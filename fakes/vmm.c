@@ -50,6 +50,8 @@ void vmm_die(struct vmm *vmm)
     CLEANUP(buf_release) struct buf rules = BUF_INIT;
     faults_print_json(&vmm->armed, &rules);
     io_write_file(vmm->machine_fd, "fired.json", buf_str(&rules), rules.len, 0600, NULL);
+    /* Nobody may still connect when the calls' connections end. */
+    io_close(&vmm->listener.fd);
     _exit(128 + SIGKILL);
 }
 

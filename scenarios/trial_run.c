@@ -324,6 +324,10 @@ static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err
     CLEANUP(buf_release) struct buf json = BUF_INIT;
     int ret = client_report(lab->setup->folder, run->machine, &json, err);
     if (ret == -ENOTCONN) {
+        /* It may be on its way out still, and the audit needs to know that it is gone. */
+        ret = client_stop(lab->setup->folder, run->machine, err);
+        if (ret < 0)
+            return ret;
         CLEANUP(io_free) char *folder = state_machine_path(lab->setup->folder, run->machine);
         CLEANUP(io_free) char *path = io_format("%s/fired.json", folder);
         ret = io_read_file(AT_FDCWD, path, &json, 1 << 20, err);
