@@ -160,7 +160,8 @@ static int next_cert(struct audit_pool *pool, char *pem, size_t len, size_t *ret
 static void append(struct audit_certs *certs, struct audit_cert *cert)
 {
     if ((certs->n & (certs->n - 1)) == 0)
-        certs->certs = reallocarray(certs->certs, certs->n ? 2 * certs->n : 1, sizeof cert);
+        certs->certs =
+            reallocarray(certs->certs, certs->n ? 2 * certs->n : 1, sizeof certs->certs[0]);
     if (!certs->certs)
         abort();
     certs->certs[certs->n++] = cert;
