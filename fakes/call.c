@@ -99,6 +99,7 @@ static void on_alarm(struct loop *loop, struct timer *timer)
         return;
     }
     fire(call, alarm->rule);
+    call_output_drain(call);
     call_finish(call); /* the command goes on alone */
 }
 
@@ -222,7 +223,9 @@ void call_finish(struct call *call)
 static void on_drain_timeout(struct loop *loop, struct timer *timer)
 {
     (void)loop;
-    call_finish(container_of(timer, struct call, drain));
+    struct call *call = container_of(timer, struct call, drain);
+    call_output_drain(call);
+    call_finish(call);
 }
 
 void call_check_drained(struct call *call)
@@ -273,6 +276,7 @@ static void on_timeout(struct loop *loop, struct timer *timer)
     if (call->state != CALL_RUNS)
         return;
     call->forced_status = 124;
+    call_output_drain(call);
     buf_printf(&call->reply.err, "\n%s timed out after %lldms",
                call->process.joined ? "command" : "container", (long long)call->timeout_ms);
     if (!call->process.joined)

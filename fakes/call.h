@@ -44,7 +44,7 @@ struct call {
     struct watch connection;
     struct buf request; /* the strings below point into it */
     const char **argv, **env, **cli_argv;
-    const char *cwd, *version, *faults_text, *guest_path;
+    const char *cwd, *faults_text, *guest_path;
     int64_t timeout_ms;
     bool upload, interactive, tty, stream;
     int host_fd;
@@ -86,7 +86,8 @@ void call_free(struct call *call);
 
 /* --- for call_client.c and call_output.c ------------------------------------- */
 
-#define QUEUE_LIMIT_BYTES (1u << 20) /* of stdin, before the client has to wait */
+/* Of stdin, before the client has to wait, and of output, before the command has to. */
+#define QUEUE_LIMIT_BYTES (1u << 20)
 
 /* A whole request is there: the rules at `begin`, then the command. May free the call. */
 void call_begin(struct call *call);

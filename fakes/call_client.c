@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "call_output.h"
 #include "journal.h"
 #include "vmm.h"
 
@@ -54,6 +55,7 @@ static void client_left(struct call *call)
     loop_unwatch(&call->vmm->loop, &call->connection);
     io_close(&call->wire.fd);
     call->client_gone = true;
+    call_output_pace(call);
     buf_release(&call->reply.out); /* nobody will read it */
     buf_release(&call->reply.err);
     journal_for_client(call);
@@ -69,6 +71,7 @@ void call_client_watch(struct call *call)
     if (call->in_queue.len < QUEUE_LIMIT_BYTES)
         events |= EPOLLIN;
     loop_change(&call->vmm->loop, &call->connection, events);
+    call_output_pace(call);
 }
 
 bool call_client_flush(struct call *call)
@@ -142,8 +145,6 @@ static int parse_request(struct call *call)
             call->cli_argv = add_string(call->cli_argv, &n_cli, value);
         else if (strcmp(key, "cwd") == 0)
             call->cwd = value;
-        else if (strcmp(key, "version") == 0)
-            call->version = value;
         else if (strcmp(key, "faults") == 0)
             call->faults_text = value;
         else if (strcmp(key, "path") == 0)
@@ -287,6 +288,8 @@ static void on_connection(struct loop *loop, struct watch *watch, unsigned event
     }
     if (call->wire.ended && !call->client_gone)
         client_left(call);
+    else if (!call->client_gone)
+        call_client_watch(call);
 }
 
 void call_client_init(struct call *call, int connection_fd)

@@ -4,38 +4,45 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "call_client.h"
 #include "vmm.h"
 
-static void take_output(struct call *call, struct watch *watch, int *fd, enum wire_type type,
-                        struct buf *kept)
+/* An orphan's words go nowhere, but it may go on. */
+static bool is_heard(const struct call *call)
+{
+    return call->state != CALL_REPLIED && !call->client_gone;
+}
+
+/* One read, kept or queued. Returns read(2)'s answer. */
+static ssize_t read_output(struct call *call, int fd, enum wire_type type, struct buf *kept)
 {
     static char chunk[65536];
-    ssize_t n = read(*fd, chunk, sizeof chunk);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) { /* EIO is a terminal's end */
-        loop_unwatch(&call->vmm->loop, watch);
-        if (*fd == call->process.in_fd) {
-            loop_unwatch(&call->vmm->loop, &call->in);
-            call->process.in_fd = -1;
-        }
-        io_close(fd);
-        call_check_drained(call);
-        return;
-    }
-    if (call->state == CALL_REPLIED || call->client_gone)
-        return; /* an orphan's words go nowhere, but it may go on */
+    ssize_t n = read(fd, chunk, sizeof chunk);
+    if (n <= 0 || !is_heard(call))
+        return n;
     if (!call->stream && !call->interactive && !call->tty) {
         size_t room = CALL_OUTPUT_MAX_BYTES - kept->len;
         buf_append(kept, chunk, (size_t)n < room ? (size_t)n : room);
-        return;
+    } else
+        call_client_send(call, type, chunk, (size_t)n);
+    return n;
+}
+
+static void take_output(struct call *call, struct watch *watch, int *fd, enum wire_type type,
+                        struct buf *kept)
+{
+    ssize_t n = read_output(call, *fd, type, kept);
+    if (n > 0)
+        call_client_flush(call);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR)) { /* EIO is a terminal's end */
+        loop_unwatch(&call->vmm->loop, watch);
+        io_close(fd);
+        call_check_drained(call);
     }
-    call_client_send(call, type, chunk, (size_t)n);
-    call_client_flush(call);
 }
 
 static void on_out(struct loop *loop, struct watch *watch, unsigned events)
@@ -55,9 +62,9 @@ static void on_err(struct loop *loop, struct watch *watch, unsigned events)
 static void close_in(struct call *call)
 {
     loop_unwatch(&call->vmm->loop, &call->in);
-    if (call->process.in_fd != call->process.out_fd)
-        io_close(&call->process.in_fd);
-    call->process.in_fd = -1;
+    io_close(&call->process.in_fd);
+    buf_clear(&call->in_queue);
+    call_client_watch(call);
 }
 
 static void on_in(struct loop *loop, struct watch *watch, unsigned events)
@@ -82,8 +89,7 @@ static void on_in(struct loop *loop, struct watch *watch, unsigned events)
         close_in(call);
     else
         loop_change(&call->vmm->loop, &call->in, call->in_queue.len > 0 ? (unsigned)EPOLLOUT : 0);
-    if (!call->client_gone)
-        call_client_watch(call);
+    call_client_watch(call);
 }
 
 static void watch_terminal(struct call *call, int master)
@@ -137,6 +143,29 @@ void call_output_init(struct call *call)
     call->err = (struct watch){-1, on_err};
     call->in = (struct watch){-1, on_in};
     call->report = (struct watch){-1, on_report};
+}
+
+void call_output_pace(struct call *call)
+{
+    bool wait = is_heard(call) && call->wire.out.len > QUEUE_LIMIT_BYTES;
+    loop_change(&call->vmm->loop, &call->out, wait ? 0 : (unsigned)EPOLLIN);
+    loop_change(&call->vmm->loop, &call->err, wait ? 0 : (unsigned)EPOLLIN);
+}
+
+/* At most what is there now: the writer may never stop. */
+static void drain(struct call *call, int fd, enum wire_type type, struct buf *kept)
+{
+    int left = 0;
+    if (fd < 0 || ioctl(fd, FIONREAD, &left) < 0)
+        return;
+    for (ssize_t n; left > 0 && (n = read_output(call, fd, type, kept)) > 0; left -= (int)n)
+        ;
+}
+
+void call_output_drain(struct call *call)
+{
+    drain(call, call->process.out_fd, WIRE_OUT, &call->reply.out);
+    drain(call, call->process.err_fd, WIRE_ERR, &call->reply.err);
 }
 
 static void watch_stream(struct loop *loop, struct watch *watch, int fd, unsigned events)

@@ -13,5 +13,10 @@
 void call_output_init(struct call *call);
 /* Puts the spawned process's streams into the loop. */
 void call_output_watch(struct call *call);
+/* Reads on, or not until a client that has much to take has taken it all: the command then
+ * waits, as at any pipe. To be called whenever one of the two may have changed. */
+void call_output_pace(struct call *call);
+/* Takes what can be read now, for a call that ends before its streams do. */
+void call_output_drain(struct call *call);
 
 #endif

@@ -189,7 +189,6 @@ static void queue_request(struct wire *wire, const struct request *request)
     CLEANUP(buf_release) struct buf pairs = BUF_INIT;
     static const char *const verbs[] = {"exec", "upload", "download"};
     wire_pair(&pairs, "verb", verbs[request->verb]);
-    wire_pair(&pairs, "version", request->version);
     if (request->faults)
         wire_pair(&pairs, "faults", request->faults);
     for (const char *const *at = request->cli_argv; at && *at; at++)
@@ -332,15 +331,20 @@ static void send_winsize(struct session *session)
 
 static int step(struct session *session)
 {
-    struct pollfd fds[2] = {{.fd = session->wire.fd, .events = POLLIN},
-                            {.fd = session->in_open ? STDIN_FILENO : -1, .events = POLLIN}};
+    /* A writable socket has room for a whole chunk (unix(7)), so sending that never blocks; to
+     * one that is not, nothing is sent: the machine may itself wait until its output is read. */
+    struct pollfd room = {.fd = session->wire.fd, .events = POLLOUT};
+    bool full = session->in_open && poll(&room, 1, 0) == 0;
+    struct pollfd fds[2] = {
+        {.fd = session->wire.fd, .events = full ? POLLIN | POLLOUT : POLLIN},
+        {.fd = session->in_open && !full ? STDIN_FILENO : -1, .events = POLLIN}};
     if (poll(fds, 2, -1) < 0)
         return errno == EINTR ? 0 : -errno;
     if (fds[1].revents)
         forward_stdin(session);
     if (wire_flush(&session->wire) < 0)
         session->wire.ended = true;
-    if (!fds[0].revents)
+    if (!(fds[0].revents & ~POLLOUT))
         return 0;
     if (wire_fill(&session->wire) < 0)
         session->wire.ended = true;

@@ -15,7 +15,6 @@ enum client_verb { CLIENT_EXEC, CLIENT_UPLOAD, CLIENT_DOWNLOAD };
 
 struct request {
     enum client_verb verb;
-    const char *version;         /* the smolvm version whose texts are wanted: "0.8.0" */
     const char *faults;          /* rules, one a line, for this call; NULL: the machine's own */
     const char *const *cli_argv; /* for the journal line of a client that was killed */
     /* exec */

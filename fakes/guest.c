@@ -47,8 +47,6 @@ void guest_main_ended(struct guest *guest)
 
 void guest_process_release(struct guest_process *process)
 {
-    if (process->in_fd == process->out_fd)
-        process->in_fd = -1;
     io_close(&process->in_fd);
     io_close(&process->out_fd);
     io_close(&process->err_fd);

@@ -59,7 +59,7 @@ struct guest_command {
 struct guest_process {
     pid_t pid;
     bool joined;
-    int in_fd;     /* -1 unless interactive; with a tty the terminal's master */
+    int in_fd;     /* -1 unless interactive; with a tty a duplicate of out_fd */
     int out_fd;    /* with a tty the terminal's master */
     int err_fd;    /* -1 with a tty */
     int report_fd; /* guest_failure, or struct agent_result, or end-of-file */

@@ -51,7 +51,6 @@ static int make_call(struct smolvm_run *run, struct request *request)
         return status;
     if (slot_take(run->state_path, &slot_fd, &err) < 0)
         return smolvm_run_own_error(run, &err);
-    request->version = run->version_text;
     request->faults = run->faults;
     request->cli_argv = run->argv;
     int ret = client_call(run->state_path, run->machine, request, &run->reply, &err);

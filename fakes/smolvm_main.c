@@ -41,8 +41,8 @@ static int read_faults(char **ret_faults, struct err *err)
 static int read_environment(struct smolvm_run *run, char **ret_faults, struct err *err)
 {
     const char *version = getenv("SMOLVM_FAKE_VERSION");
-    run->version_text = version && *version ? version : SMOLVM_VERSION_DEFAULT;
-    int ret = smolvm_version_parse(run->version_text, &run->version, err);
+    int ret = smolvm_version_parse(version && *version ? version : SMOLVM_VERSION_DEFAULT,
+                                   &run->version, err);
     return ret < 0 ? ret : read_faults(ret_faults, err);
 }
 

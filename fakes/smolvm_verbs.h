@@ -24,7 +24,6 @@ struct smolvm_run {
     /* set by main() */
     const char *state_path;
     int version;
-    const char *version_text;
     const char *faults; /* rules, one a line; NULL: none given */
     const char *const *argv;
     const struct smolvm_args *args;

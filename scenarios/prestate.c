@@ -35,18 +35,15 @@ static int run_script(const struct prestate_machine *machine, const char *script
     size_t n = 4;
     for (; args && *args && n + 1 < sizeof argv / sizeof *argv; args++)
         argv[n++] = *args;
-    struct request request = {.verb = CLIENT_EXEC, .version = "0.8.0", .faults = "", .argv = argv};
+    struct request request = {.verb = CLIENT_EXEC, .faults = "", .argv = argv};
     return call(machine, &request, err);
 }
 
 static int upload(const struct prestate_machine *machine, const char *host_path,
                   const char *guest_path, struct err *err)
 {
-    struct request request = {.verb = CLIENT_UPLOAD,
-                              .version = "0.8.0",
-                              .faults = "",
-                              .guest_path = guest_path,
-                              .host_path = host_path};
+    struct request request = {
+        .verb = CLIENT_UPLOAD, .faults = "", .guest_path = guest_path, .host_path = host_path};
     return call(machine, &request, err);
 }
 

@@ -64,7 +64,7 @@ static int tear_down(void **state)
 static void check_guest(const char *name, const char *script)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
-    struct request request = {.verb = CLIENT_EXEC, .version = "0.8.0", .faults = "", .argv = argv};
+    struct request request = {.verb = CLIENT_EXEC, .faults = "", .argv = argv};
     struct reply reply = REPLY_INIT;
     struct err err = {""};
     if (client_call(bench.folder, "kp1", &request, &reply, &err) < 0)

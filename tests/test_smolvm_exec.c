@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "../fakes/state.h"
+
 static const struct row guest_rows[] = {
     {"status of the command", NULL, "smolvm machine exec --name t -- sh -c 'exit 7'", 7, "", ""},
     {"status 255", NULL, "smolvm machine exec --name t -- sh -c 'exit 255'", 255, "", ""},
@@ -216,8 +218,8 @@ static void client_killed_from_outside_is_journaled_by_the_machine(void **state)
                              "wait $!; echo $?");
     assert_string_equal(done.out, "137\n");
     run_release(&done);
-    check_out("1\n", "for i in 1 2 3 4 5 6 7 8 9 10; do grep -c '\"exec\".*\"signal\": 9' "
-                     "\"$KILLPOINT_STATE/journal.ndjson\" && break; sleep 0.1; done");
+    check_out("1\n", "for i in 1 2 3 4 5 6 7 8 9 10; do grep '\"exec\".*\"signal\": 9' "
+                     "\"$KILLPOINT_STATE/journal.ndjson\" && break; sleep 0.1; done | wc -l");
 }
 
 static void vm_that_dies_takes_the_output_and_the_machine(void **state)
@@ -316,6 +318,77 @@ static void calls_wait_for_their_turn(void **state)
     check_out("", "smolvm machine exec --name t -- true");
 }
 
+/* In kB, from /proc/PID/status. */
+static long vmm_peak_kb(pid_t pid)
+{
+    CLEANUP(io_free) char *path = io_format("/proc/%d/status", (int)pid);
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    assert_int_equal(io_read_file(AT_FDCWD, path, &text, 65536, NULL), 0);
+    const char *line = strstr(buf_str(&text), "VmHWM:");
+    assert_non_null(line);
+    return strtol(line + strlen("VmHWM:"), NULL, 10);
+}
+
+static void slow_readers_on_both_sides_get_every_byte_and_cost_little_memory(void **state)
+{
+    start_machine();
+    pid_t pid = state_vmm_pid(*state, "t");
+    long before_kb = vmm_peak_kb(pid);
+    check_out("67108864\n", "smolvm machine exec --name t --stream -- head -c 67108864 /dev/zero | "
+                            "{ sleep 1; wc -c; }");
+    check_out("67108864\n", "head -c 67108864 /dev/zero | smolvm machine exec --name t -i -- sh -c "
+                            "'sleep 1; wc -c'");
+    long more_kb = vmm_peak_kb(pid) - before_kb;
+    if (more_kb > 16384)
+        fail_msg("the VMM took %ld kB for slow readers", more_kb);
+}
+
+static const struct row flow_rows[] = {
+    {"more stdin than anybody reads", NULL,
+     "head -c 8000000 /dev/zero | timeout 20 smolvm machine exec --name t -i -- sh -c 'sleep "
+     "0.3; echo a; exit 3'",
+     3, "a\n", ""},
+    {"as much out as in, read late", NULL,
+     "head -c 16000000 /dev/zero | timeout 20 smolvm machine exec --name t -i -- cat | { sleep "
+     "0.5; wc -c; }",
+     0, "16000000\n", ""},
+    {"more out than is read, while stdin waits", NULL,
+     "head -c 8000000 /dev/zero | timeout 20 smolvm machine exec --name t -i -- sh -c 'head -c "
+     "8000000 /dev/zero; wc -c' | { sleep 0.5; tail -c 8; }",
+     0, "8000000\n", ""},
+    {"an orphan of a slow reader goes on", NULL,
+     "{ timeout 20 smolvm machine exec --name t --stream --timeout 300ms -- sh -c 'head -c 8000000 "
+     "/dev/zero; echo 1 >/root/orphan'; echo $? >&2; } | { sleep 0.6; cat; } | tr -d '\\0'; sleep "
+     "0.2; smolvm machine exec --name t -- cat /root/orphan",
+     0, "1\n", "\ncommand timed out after 300ms124\n"},
+};
+
+static void both_directions_flow_and_neither_waits_for_the_other(void **state)
+{
+    (void)state;
+    start_machine();
+    for (size_t i = 0; i < sizeof flow_rows / sizeof *flow_rows; i++)
+        check_row(&flow_rows[i]);
+}
+
+/* The VMM stands still while both streams are written and the time passes. */
+static void output_that_waits_when_the_time_is_over_is_not_lost(void **state)
+{
+    (void)state;
+    start_machine();
+    static const struct row row = {
+        "written before the end",
+        NULL,
+        "vmm=$(smolvm machine status --name t | tr -dc 0-9); smolvm machine exec --name t "
+        "--timeout "
+        "600ms -- sh -c 'sleep 0.3; echo a; echo b >&2; sleep 5' & sleep 0.15; kill -STOP $vmm; "
+        "sleep 0.75; kill -CONT $vmm; wait $!",
+        124,
+        "a\n",
+        "b\n\ncommand timed out after 600ms"};
+    check_row(&row);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +406,9 @@ int main(void)
         TEST(exec_killed_with_the_container_is_followed_by_a_clean_one),
         TEST(machine_is_found_without_environment_and_in_long_folders),
         TEST(calls_wait_for_their_turn),
+        TEST(slow_readers_on_both_sides_get_every_byte_and_cost_little_memory),
+        TEST(both_directions_flow_and_neither_waits_for_the_other),
+        TEST(output_that_waits_when_the_time_is_over_is_not_lost),
     };
     return cmocka_run_group_tests_name("smolvm_exec", tests, NULL, NULL);
 }
