@@ -77,11 +77,11 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
         return ret;
     CLEANUP(io_close)
     int log_fd = openat(machine_fd, "vmm.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    int fds[2];
-    if (log_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
-        return err_set(err, errno, "prepare the VMM's streams");
-    CLEANUP(io_close) int read_fd = fds[0];
-    CLEANUP(io_close) int write_fd = fds[1];
+    CLEANUP(io_close) int read_fd = -1;
+    CLEANUP(io_close) int write_fd = -1;
+    ret = log_fd < 0 ? -errno : io_pipe(&read_fd, &write_fd);
+    if (ret < 0)
+        return err_set(err, -ret, "prepare the VMM's streams");
     const char *argv[] = {program,
                           "_boot-vm",
                           boot->owner_fd >= 0 ? "--owned" : "--free",
@@ -163,15 +163,11 @@ int client_stop(const char *state_path, const char *name, struct err *err)
     CLEANUP(io_close) int machine_fd = open_machine(state_path, name, err);
     if (machine_fd < 0)
         return machine_fd;
-    CLEANUP(io_close) int lock_fd = openat(machine_fd, "lock", O_RDWR | O_CLOEXEC);
-    if (lock_fd < 0)
-        return errno == ENOENT ? 0 : err_set(err, errno, "open the machine's lock");
-    /* Its holder waits for the VMM, so nothing of the machine lives once it is free. */
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    /* The lock's holder waits for the VMM, so nothing of the machine lives once it is free. */
+    CLEANUP(io_close) int lock_fd = -1;
+    int locked;
     int64_t deadline_ms = io_now_ms() + STOP_DEADLINE_MS;
-    while (fcntl(lock_fd, F_OFD_SETLK, &lock) < 0) {
-        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-            return err_set(err, errno, "wait for the machine's end");
+    while ((locked = io_lock_file(machine_fd, "lock", 0, &lock_fd)) == -EAGAIN) {
         if (io_now_ms() >= deadline_ms)
             return err_text(err, ETIMEDOUT, "the machine does not end");
         poll(NULL, 0, STOP_RETRY_MS);
@@ -179,7 +175,8 @@ int client_stop(const char *state_path, const char *name, struct err *err)
         if (ret == -ENOTCONN)
             ret = control(state_path, name, "stop", NULL, NULL, NULL);
     }
-    return 0;
+    return locked == 0 || locked == -ENOENT ? 0
+                                            : err_set(err, -locked, "wait for the machine's end");
 }
 
 /* --- calls ---------------------------------------------------------------------- */

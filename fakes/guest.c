@@ -298,11 +298,11 @@ static void main_child(const struct guest *guest, int report_fd)
 
 int guest_start_main(struct guest *guest, struct err *err)
 {
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    CLEANUP(io_close) int read_fd = fds[0];
-    CLEANUP(io_close) int write_fd = fds[1];
+    CLEANUP(io_close) int read_fd = -1;
+    CLEANUP(io_close) int write_fd = -1;
+    int ret = io_pipe(&read_fd, &write_fd);
+    if (ret < 0)
+        return err_set(err, -ret, "pipe");
     pid_t pid = fork_into(guest, -1);
     if (pid == 0)
         main_child(guest, write_fd);
@@ -326,16 +326,6 @@ int guest_start_main(struct guest *guest, struct err *err)
     return 0;
 }
 
-static int make_pipe(int *ret_read, int *ret_write)
-{
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    *ret_read = fds[0];
-    *ret_write = fds[1];
-    return 0;
-}
-
 static void child_ends_release(struct child_ends *ends)
 {
     io_close(&ends->in);
@@ -354,11 +344,11 @@ static int make_streams(const struct guest_command *command, struct guest_proces
     ends->report = pair[1];
     if (command->tty || command->agent)
         return 0;
-    int ret = make_pipe(&process->out_fd, &ends->out);
+    int ret = io_pipe(&process->out_fd, &ends->out);
     if (ret == 0)
-        ret = make_pipe(&process->err_fd, &ends->err);
+        ret = io_pipe(&process->err_fd, &ends->err);
     if (ret == 0 && command->interactive)
-        ret = make_pipe(&ends->in, &process->in_fd);
+        ret = io_pipe(&ends->in, &process->in_fd);
     return ret;
 }
 

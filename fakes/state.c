@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -14,6 +15,9 @@
 #define SHM_MIN_BYTES (1024ULL * 1024 * 1024)
 #define RECORD_MAX_BYTES (1024 * 1024)
 #define NAME_MAX_BYTES 63
+/* No machine can be called so. */
+#define NEW_NAME ".new"
+#define GONE_NAME ".gone"
 
 void record_release(struct record *record)
 {
@@ -235,31 +239,68 @@ int state_update(const char *state_path, const struct record *record, struct err
 
 /* --- machines ---------------------------------------------------------------- */
 
-int state_create(const char *state_path, const struct record *record, struct err *err)
+int state_lock(const char *state_path, int *ret_fd, struct err *err)
 {
-    int ret = state_check_name(record->name, err);
+    CLEANUP(io_close) int fd = open(state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int ret;
+    do
+        ret = fd < 0 ? -1 : flock(fd, LOCK_EX);
+    while (ret < 0 && errno == EINTR);
     if (ret < 0)
-        return ret;
+        return err_set(err, errno, "lock %s", state_path);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+/* With the state's lock: what killed makers and removers left. */
+static int sweep(const char *state_path, struct err *err)
+{
+    CLEANUP(io_free) char *fresh = state_machine_path(state_path, NEW_NAME);
+    CLEANUP(io_free) char *gone = state_machine_path(state_path, GONE_NAME);
+    int ret = io_remove_tree(AT_FDCWD, fresh, err);
+    return ret < 0 ? ret : io_remove_tree(AT_FDCWD, gone, err);
+}
+
+static void remove_if_empty(const char *state_path)
+{
     CLEANUP(io_free) char *machines = io_format("%s/machines", state_path);
-    ret = io_make_dirs(machines, 0700, err);
+    rmdir(machines);
+}
+
+/* Built under a name that is never listed, then moved: a machine is there whole or not. */
+static int make_machine(const char *state_path, const struct record *record, struct err *err)
+{
+    CLEANUP(io_free) char *fresh = state_machine_path(state_path, NEW_NAME);
+    CLEANUP(io_free) char *folder = state_machine_path(state_path, record->name);
+    CLEANUP(io_free) char *lock = io_format("%s/lock", fresh);
+    int ret = io_make_dirs(fresh, 0700, err);
     if (ret < 0)
         return ret;
-    /* Built under a name that is never listed, then moved: a machine is there whole or not. */
-    CLEANUP(io_free) char *temp = io_format("%s/.new-XXXXXX", machines);
-    if (!mkdtemp(temp))
-        return err_set(err, errno, "make %s", temp);
-    CLEANUP(io_free) char *folder = state_machine_path(state_path, record->name);
-    CLEANUP(io_free) char *lock = io_format("%s/lock", temp);
     CLEANUP(io_close) int lock_fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (lock_fd < 0)
-        ret = err_set(err, errno, "make %s", lock);
-    else
-        ret = record_write(temp, record, err);
-    if (ret == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, folder, RENAME_NOREPLACE) < 0)
+        return err_set(err, errno, "make %s", lock);
+    ret = record_write(fresh, record, err);
+    if (ret == 0 && renameat2(AT_FDCWD, fresh, AT_FDCWD, folder, RENAME_NOREPLACE) < 0)
         ret = errno == EEXIST ? err_text(err, EEXIST, "machine '%s' already exists", record->name)
                               : err_set(err, errno, "make %s", folder);
+    return ret;
+}
+
+int state_create(const char *state_path, const struct record *record, struct err *err)
+{
+    CLEANUP(io_close) int state_fd = -1;
+    int ret = state_check_name(record->name, err);
+    if (ret == 0)
+        ret = state_lock(state_path, &state_fd, err);
+    if (ret == 0)
+        ret = sweep(state_path, err);
     if (ret < 0)
-        io_remove_tree(AT_FDCWD, temp, NULL);
+        return ret;
+    ret = make_machine(state_path, record, err);
+    if (ret < 0) {
+        sweep(state_path, NULL);
+        remove_if_empty(state_path);
+    }
     return ret;
 }
 
@@ -268,25 +309,24 @@ int state_remove(const char *state_path, const char *name, struct err *err)
     if (state_check_name(name, NULL) < 0)
         return err_text(err, ENOENT, "no machine '%s'", name);
     CLEANUP(io_free) char *folder = state_machine_path(state_path, name);
+    CLEANUP(io_free) char *gone = state_machine_path(state_path, GONE_NAME);
     CLEANUP(io_free) char *lock = io_format("%s/lock", folder);
-    CLEANUP(io_close) int lock_fd = open(lock, O_RDWR | O_CLOEXEC);
-    if (lock_fd < 0 && access(folder, F_OK) < 0)
-        return err_set(err, errno, "machine '%s'", name);
+    CLEANUP(io_close) int state_fd = -1;
+    CLEANUP(io_close) int lock_fd = -1;
+    int ret = state_lock(state_path, &state_fd, err);
+    if (ret == 0)
+        ret = sweep(state_path, err);
+    if (ret < 0)
+        return ret;
     /* Held to the end: no VMM can start on a folder that is going away. */
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (lock_fd >= 0 && fcntl(lock_fd, F_OFD_SETLK, &whole) < 0)
+    if (io_lock_file(AT_FDCWD, lock, 0, &lock_fd) == -EAGAIN)
         return err_text(err, EBUSY, "machine '%s' is running", name);
     /* One rename makes it unknown, so that a kill while its files go leaves no half machine. */
-    CLEANUP(io_free) char *gone = io_format("%s/machines/.gone-XXXXXX", state_path);
-    if (!mkdtemp(gone))
-        return err_set(err, errno, "make %s", gone);
-    CLEANUP(io_free) char *inside = io_format("%s/%s", gone, name);
-    if (rename(folder, inside) < 0) {
-        int ret = err_set(err, errno, "remove %s", folder);
-        rmdir(gone);
-        return ret;
-    }
-    return io_remove_tree(AT_FDCWD, gone, err);
+    if (rename(folder, gone) < 0)
+        return err_set(err, errno, "remove %s", folder);
+    ret = sweep(state_path, err);
+    remove_if_empty(state_path);
+    return ret;
 }
 
 static int compare_names(const void *a, const void *b)

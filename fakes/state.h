@@ -13,6 +13,10 @@
  *
  * A machine is running exactly while its lock is held: a killed VMM leaves nothing that
  * could be mistaken for a live one. Records are replaced by rename, never edited.
+ *
+ * A machine comes into being, and goes, in one rename from or to machines/.new and .gone. Both
+ * happen under the state folder's lock, so what is found there is a killed maker's and swept.
+ * machines/ goes with its last machine; the journal stays, the evidence of the delete itself.
  */
 #ifndef KILLPOINT_STATE_H
 #define KILLPOINT_STATE_H
@@ -47,6 +51,10 @@ int state_find(char **ret_path, struct err *err);
 /* First character ASCII alphanumeric, then alphanumerics, '-', '_'; no "--", no '-' at the
  * end; at most 63. Source: smolvm 0.8.0, data/mod.rs. Returns 0 or -EINVAL. */
 int state_check_name(const char *name, struct err *err);
+
+/* Waits for the lock (flock) of the state folder, under which machines are made and removed,
+ * and runs begun. Closing *ret_fd gives it back. */
+int state_lock(const char *state_path, int *ret_fd, struct err *err);
 
 /* Writes a new machine's folder. -EEXIST: there is one of that name. */
 int state_create(const char *state_path, const struct record *record, struct err *err);

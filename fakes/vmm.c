@@ -264,16 +264,10 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
 static int take_lock(const char *machine_path, int *ret_fd, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/lock", machine_path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set(err, errno, "open %s", path);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-        close(fd);
+    int ret = io_lock_file(AT_FDCWD, path, 0, ret_fd);
+    if (ret == -EAGAIN)
         return err_text(err, EALREADY, "the machine runs already");
-    }
-    *ret_fd = fd;
-    return 0;
+    return ret < 0 ? err_set(err, -ret, "lock %s", path) : 0;
 }
 
 static int prepare(struct vmm *vmm, const char *name, int *ret_lock_fd, struct err *err)

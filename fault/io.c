@@ -299,6 +299,26 @@ int io_set_nonblock(int fd)
     return 0;
 }
 
+int io_pipe(int *ret_read_fd, int *ret_write_fd)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    *ret_read_fd = fds[0];
+    *ret_write_fd = fds[1];
+    return 0;
+}
+
+int io_lock_file(int dir_fd, const char *path, int flags, int *ret_fd)
+{
+    CLEANUP(io_close) int fd = openat(dir_fd, path, O_RDWR | O_CLOEXEC | flags, 0600);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) < 0)
+        return -errno;
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
 int64_t io_now_ns(void)
 {
     struct timespec now;

@@ -77,6 +77,16 @@ int io_remove_tree(int dir_fd, const char *name, struct err *err);
 
 int io_set_nonblock(int fd);
 
+/* pipe2(2), close-on-exec. Returns 0 or -errno. */
+int io_pipe(int *ret_read_fd, int *ret_write_fd);
+
+/*
+ * Opens a file and locks it as a whole (F_OFD_SETLK), without waiting; the lock lives as long as
+ * the open file. flags: O_CREAT, where a missing one is to be made, or 0. dir_fd as for
+ * openat(2). Returns 0 or -errno; -EAGAIN: somebody else holds it.
+ */
+int io_lock_file(int dir_fd, const char *path, int flags, int *ret_fd);
+
 /* CLOCK_MONOTONIC in milliseconds, and in nanoseconds. */
 int64_t io_now_ms(void);
 int64_t io_now_ns(void);

@@ -281,19 +281,16 @@ int proc_run(const struct proc_spec *spec, const struct buf *input, int64_t time
     struct running run = {.pid = -1, .in = -1, .out = -1, .err = -1, .signals = -1};
     run.input = input;
     run.deadline_ms = timeout_ms < 0 ? -1 : start + timeout_ms;
-    int in[2] = {-1, -1}, out[2], errs[2];
-    if (pipe2(out, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    run.out = out[0];
-    CLEANUP(io_close) int out_end = out[1];
-    if (pipe2(errs, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    run.err = errs[0];
-    CLEANUP(io_close) int err_end = errs[1];
-    if (input && pipe2(in, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    run.in = in[1];
-    CLEANUP(io_close) int in_end = in[0];
+    CLEANUP(io_close) int in_end = -1;
+    CLEANUP(io_close) int out_end = -1;
+    CLEANUP(io_close) int err_end = -1;
+    int ret = io_pipe(&run.out, &out_end);
+    if (ret == 0)
+        ret = io_pipe(&run.err, &err_end);
+    if (ret == 0 && input)
+        ret = io_pipe(&in_end, &run.in);
+    if (ret < 0)
+        return err_set(err, -ret, "pipe");
     if (input)
         io_set_nonblock(run.in);
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,12 +57,7 @@ bool verdict_is_fine(enum verdict verdict)
 static int take_lock(const char *folder, int *ret_fd)
 {
     CLEANUP(io_free) char *path = io_format("%s/lock", folder);
-    CLEANUP(io_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
-        return -errno;
-    *ret_fd = steal_fd(&fd);
-    return 0;
+    return io_lock_file(AT_FDCWD, path, O_CREAT, ret_fd);
 }
 
 static void stop_machines(const char *state_path)
@@ -126,9 +120,10 @@ static int make_run_folder(struct runner *runner, struct err *err)
     int ret = state_find(&runner->state_path, err);
     if (ret < 0)
         return ret;
-    CLEANUP(io_close) int fd = open(runner->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX) < 0)
-        return err_set(err, errno, "lock %s", runner->state_path);
+    CLEANUP(io_close) int state_fd = -1;
+    ret = state_lock(runner->state_path, &state_fd, err);
+    if (ret < 0)
+        return ret;
     if (strchr(runner->state_path, ':'))
         return err_text(err, EINVAL,
                         "the state folder %s: a ':' in it would make certificates' paths look like "

@@ -226,27 +226,17 @@ void sandbox_release(struct sandbox *sandbox)
     io_close(&sandbox->report_fd);
 }
 
-static int make_pipe(int *ret_read, int *ret_write)
-{
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    *ret_read = fds[0];
-    *ret_write = fds[1];
-    return 0;
-}
-
 int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, struct err *err)
 {
     CLEANUP(sandbox_release) struct sandbox sandbox = SANDBOX_INIT;
     CLEANUP(io_close) int out_end = -1;
     CLEANUP(io_close) int err_end = -1;
     CLEANUP(io_close) int report_end = -1;
-    int ret = make_pipe(&sandbox.out_fd, &out_end);
+    int ret = io_pipe(&sandbox.out_fd, &out_end);
     if (ret == 0)
-        ret = make_pipe(&sandbox.err_fd, &err_end);
+        ret = io_pipe(&sandbox.err_fd, &err_end);
     if (ret == 0)
-        ret = make_pipe(&sandbox.report_fd, &report_end);
+        ret = io_pipe(&sandbox.report_fd, &report_end);
     if (ret < 0)
         return err_set(err, -ret, "pipe");
     sandbox.start_ns = io_now_ns();

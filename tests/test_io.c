@@ -224,6 +224,34 @@ static void nonblock_is_set_beside_the_other_flags(void **state)
     assert_int_equal(io_set_nonblock(-1), -EBADF);
 }
 
+static void lock_file_is_locked_until_it_is_closed(void **state)
+{
+    (void)state;
+    CLEANUP(io_free) char *path = io_format("%s/lock", folder);
+    CLEANUP(io_close) int one = -1;
+    CLEANUP(io_close) int two = -1;
+    assert_int_equal(io_lock_file(AT_FDCWD, path, 0, &one), -ENOENT);
+    assert_int_equal(io_lock_file(AT_FDCWD, path, O_CREAT, &one), 0);
+    assert_int_equal(io_lock_file(AT_FDCWD, path, O_CREAT, &two), -EAGAIN);
+    assert_int_equal(two, -1);
+    io_close(&one);
+    assert_int_equal(io_lock_file(AT_FDCWD, path, 0, &two), 0);
+}
+
+static void pipe_carries_bytes_and_is_closed_on_exec(void **state)
+{
+    (void)state;
+    CLEANUP(io_close) int read_fd = -1;
+    CLEANUP(io_close) int write_fd = -1;
+    char byte = '\0';
+    assert_int_equal(io_pipe(&read_fd, &write_fd), 0);
+    assert_int_equal(write(write_fd, "x", 1), 1);
+    assert_int_equal(read(read_fd, &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    assert_int_equal(fcntl(read_fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(write_fd, F_GETFD), FD_CLOEXEC);
+}
+
 static void clock_goes_forward_in_both_units(void **state)
 {
     (void)state;
@@ -249,6 +277,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(remove_tree_stops_at_a_mount_point, set_up, tear_down),
         cmocka_unit_test(nonblock_is_set_beside_the_other_flags),
+        cmocka_unit_test_setup_teardown(lock_file_is_locked_until_it_is_closed, set_up, tear_down),
+        cmocka_unit_test(pipe_carries_bytes_and_is_closed_on_exec),
         cmocka_unit_test(clock_goes_forward_in_both_units),
     };
     return cmocka_run_group_tests_name("io", tests, NULL, NULL);

@@ -4,6 +4,8 @@
  */
 #include "machine.h"
 
+#include "../fakes/state.h"
+
 #define CREATED(name)                                                                              \
     "Created machine: " name                                                                       \
     "\n  CPUs: 4, Memory: 8192 MiB\n\nUse 'smolvm machine start --name " name                      \
@@ -192,12 +194,59 @@ static void closed_stdout_does_not_change_the_status(void **state)
     run_release(&done);
 }
 
+/* The kill comes while the files go. */
+static void what_a_killed_delete_left_goes_with_the_next_create(void **state)
+{
+    (void)state;
+    check_out("n\n", CREATE_M
+              " >/dev/null && cd \"$KILLPOINT_STATE/machines/m\" && seq 1 30000 | xargs touch && "
+              "{ smolvm machine delete m -f >/dev/null 2>&1 & } && while test -d "
+              "\"$KILLPOINT_STATE/machines/m\"; do :; done; "
+              "kill -9 $!; wait $!; smolvm machine create n --image bookworm >/dev/null; "
+              "ls -A \"$KILLPOINT_STATE/machines\"");
+}
+
+/* A maker at work holds the lock, and its half of a machine stays. */
+static void maker_at_work_is_waited_for_and_not_swept(void **state)
+{
+    struct run half = run_sh("mkdir -p \"$KILLPOINT_STATE/machines/.new\"");
+    check_success(&half);
+    run_release(&half);
+    CLEANUP(io_close) int lock_fd = -1;
+    assert_int_equal(state_lock(*state, &lock_fd, NULL), 0);
+    const char *const argv[] = {"smolvm", "machine", "create", "m", "--image", "bookworm", NULL};
+    const struct proc_spec spec = {.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
+    pid_t pid = proc_spawn(&spec, NULL);
+    assert_true(pid > 0);
+    int status;
+    usleep(200000);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    check_out(".new\n", "ls -A \"$KILLPOINT_STATE/machines\"");
+    io_close(&lock_fd);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    check_out("m\n", "ls -A \"$KILLPOINT_STATE/machines\"");
+}
+
+static void makers_and_removers_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    check_out(
+        "0\n0\n0\njournal.ndjson\n",
+        "for i in 1 2 3; do (for n in 1 2 3 4 5 6 7 8 9 10; do smolvm machine create m$i "
+        "--image bookworm && smolvm machine delete m$i -f || exit; done >/dev/null; echo $?) & "
+        "done; wait; ls -A \"$KILLPOINT_STATE\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_call_without_a_guest_says_its_words),
         TEST(json_holds_what_the_real_one_holds),
         TEST(refused_calls_are_journaled_too),
+        TEST(what_a_killed_delete_left_goes_with_the_next_create),
+        TEST(maker_at_work_is_waited_for_and_not_swept),
+        TEST(makers_and_removers_do_not_disturb_each_other),
         TEST(closed_stdout_does_not_change_the_status),
     };
     return cmocka_run_group_tests_name("smolvm", tests, NULL, NULL);

@@ -139,8 +139,7 @@ static void files_outlive_a_stop_but_not_a_delete(void **state)
                      ">/dev/null 2>&1 && smolvm machine exec --name t -- cat /root/f");
     check_out("Stopping machine 't'...\nCleaning up data directory for vm: t\nDeleted machine: t\n",
               "smolvm machine delete t -f");
-    check_out("journal.ndjson\nmachines\n0\n",
-              "ls -A \"$KILLPOINT_STATE\"; ls -A \"$KILLPOINT_STATE/machines\" | wc -l");
+    check_out("journal.ndjson\n", "ls -A \"$KILLPOINT_STATE\"");
     check_out("0\n", "grep -c \"$KILLPOINT_STATE\" /proc/self/mountinfo || true");
 }
 

@@ -150,7 +150,7 @@ static void failed_create_leaves_nothing(void **state)
     record.workdir = bytes; /* JSON cannot hold it */
     assert_int_equal(state_create(*state, &record, NULL), -EINVAL);
     assert_int_equal(state_read(*state, "m", &back, NULL), -ENOENT);
-    struct run ls = run_sh("ls -A %s/machines", (const char *)*state);
+    struct run ls = run_sh("ls -A %s", (const char *)*state);
     assert_string_equal(ls.out, "");
     run_release(&ls);
 }
@@ -228,10 +228,8 @@ static int hold_machine(const char *folder, const char *name)
 {
     CLEANUP(io_free) char *lock = io_format("%s/machines/%s/lock", folder, name);
     CLEANUP(io_free) char *pid = io_format("%s/machines/%s/pid", folder, name);
-    int fd = open(lock, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    assert_int_equal(fcntl(fd, F_OFD_SETLK, &whole), 0);
+    int fd = -1;
+    assert_int_equal(io_lock_file(AT_FDCWD, lock, 0, &fd), 0);
     assert_int_equal(io_write_file(AT_FDCWD, pid, "4711\n", 5, 0600, NULL), 0);
     return fd;
 }
@@ -257,9 +255,42 @@ static void running_machine_is_not_removed(void **state)
     io_close(&lock_fd);
     assert_int_equal(state_remove(*state, "m", NULL), 0);
     assert_int_equal(state_read(*state, "m", &back, NULL), -ENOENT);
-    struct run ls = run_sh("ls -A %s/machines", (const char *)*state);
-    assert_string_equal(ls.out, "");
+}
+
+static void check_files(const char *folder, const char *expected)
+{
+    struct run ls = run_sh("cd '%s' && find . -mindepth 1 | LC_ALL=C sort", folder);
+    assert_string_equal(ls.out, expected);
     run_release(&ls);
+}
+
+static void last_machine_leaves_an_empty_folder(void **state)
+{
+    create(*state, "a");
+    create(*state, "b");
+    assert_int_equal(state_remove(*state, "a", NULL), 0);
+    check_files(*state, "./machines\n./machines/b\n./machines/b/lock\n./machines/b/record.json\n");
+    assert_int_equal(state_remove(*state, "b", NULL), 0);
+    check_files(*state, "");
+}
+
+static void leave_halves(const char *folder)
+{
+    struct run left = run_sh("cd '%s' && mkdir -p machines/.new machines/.gone/upper/etc && touch "
+                             "machines/.new/lock machines/.gone/upper/etc/f",
+                             folder);
+    check_success(&left);
+    run_release(&left);
+}
+
+static void what_killed_makers_left_goes_with_the_next_create_or_delete(void **state)
+{
+    leave_halves(*state);
+    create(*state, "m");
+    check_files(*state, "./machines\n./machines/m\n./machines/m/lock\n./machines/m/record.json\n");
+    leave_halves(*state);
+    assert_int_equal(state_remove(*state, "m", NULL), 0);
+    check_files(*state, "");
 }
 
 static void check_found(const char *expected)
@@ -319,6 +350,8 @@ int main(void)
         TEST(list_is_sorted_and_skips_what_is_no_machine),
         TEST(machine_runs_exactly_while_its_lock_is_held),
         TEST(running_machine_is_not_removed),
+        TEST(last_machine_leaves_an_empty_folder),
+        TEST(what_killed_makers_left_goes_with_the_next_create_or_delete),
         TEST(state_is_where_the_environment_says),
         TEST(state_folder_that_is_a_file_is_refused),
     };
