@@ -57,10 +57,10 @@ $(BUILD)/bin/provision-ca: $(OBJ)/impl/provision_ca_main.o $(IMPL)
 	$(call link,-lcrypto -ljansson)
 $(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-ljansson -lcrypto)
+	$(call link,-ljansson -lcrypto -lxxhash)
 $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lssl -lcrypto -lyaml -ljansson -lxxhash)
 
 # --- tests -----------------------------------------------------------------
 # tests/test_impl_*.c stand beside impl/ alone, all others beside everything else.
@@ -69,11 +69,11 @@ $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 	$(call link,-lcmocka -lcrypto -ljansson)
 $(BUILD)/tests/bench: $(OBJ)/tests/bench.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lssl -lcrypto -lyaml -ljansson -lxxhash)
 $(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson -lxxhash)
 
 # --- what people call --------------------------------------------------------
 .PHONY: run test unit testprograms valgrind asan check repeat bench format help clean distclean
