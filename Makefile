@@ -24,6 +24,7 @@ say = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$@)")
 src = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(OBJ)/%.o,$(1))
 FAULT := $(call objs,$(call src,fault))
+FAULT_LIBS := -lseccomp -lxxhash
 FAKES := $(call objs,$(call src,fakes))
 RUNNER := $(call objs,$(call src,scenarios))
 IMPL := $(call objs,$(call src,impl))
@@ -57,10 +58,10 @@ $(BUILD)/bin/provision-ca: $(OBJ)/impl/provision_ca_main.o $(IMPL)
 	$(call link,-lcrypto -ljansson)
 $(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-ljansson -lcrypto)
+	$(call link,-ljansson -lcrypto $(FAULT_LIBS))
 $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 
 # --- tests -----------------------------------------------------------------
 # tests/test_impl_*.c stand beside impl/ alone, all others beside everything else.
@@ -69,11 +70,11 @@ $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 	$(call link,-lcmocka -lcrypto -ljansson)
 $(BUILD)/tests/bench: $(OBJ)/tests/bench.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 $(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson)
+	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 
 # --- what people call --------------------------------------------------------
 .PHONY: run test unit testprograms valgrind asan check repeat bench format help clean distclean

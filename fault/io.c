@@ -102,6 +102,47 @@ void buf_add_quoted(struct buf *buf, const char *text)
     buf_add(buf, "'");
 }
 
+void buf_add_encoded(struct buf *buf, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c <= ' ' || c == 0x7f || strchr(":#%,", c))
+            buf_printf(buf, "%%%02X", (unsigned)c);
+        else
+            buf_append(buf, text, 1);
+    }
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+size_t buf_add_decoded(struct buf *buf, const char *text, size_t len)
+{
+    size_t before = buf->len;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '%') {
+            int high = i + 1 < len ? hex_digit(text[i + 1]) : -1;
+            int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+            if (high < 0 || low < 0 || high + low == 0) {
+                buf->len = before;
+                buf_append(buf, "", 0);
+                return i;
+            }
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        buf_append(buf, &c, 1);
+    }
+    return len;
+}
+
 void buf_printf(struct buf *buf, const char *fmt, ...)
 {
     va_list args;

@@ -45,6 +45,13 @@ void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_add(struct buf *buf, const char *text);
 /* As one word of a shell: between single quotes. */
 void buf_add_quoted(struct buf *buf, const char *text);
+/*
+ * As rules and addresses have it: `%XX` for `:`, `#`, `%`, `,`, blanks and control bytes.
+ * The way back takes any byte but NUL as `%XX`, and any that is not `%` for itself; it
+ * returns len, or where a `%` without two hex digits stands: then nothing is added.
+ */
+void buf_add_encoded(struct buf *buf, const char *text);
+size_t buf_add_decoded(struct buf *buf, const char *text, size_t len);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Never NULL: "" for an empty one. Valid until the next change. */
 const char *buf_str(const struct buf *buf);

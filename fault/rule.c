@@ -26,13 +26,7 @@ static void print_encoded(const char *key, const char *value, struct buf *text)
     if (!value)
         return;
     buf_printf(text, ":%s=", key);
-    for (; *value; value++) {
-        unsigned char c = (unsigned char)*value;
-        if (c <= ' ' || c == 0x7f || strchr(":#%,", c))
-            buf_printf(text, "%%%02X", (unsigned)c);
-        else
-            buf_append(text, value, 1);
-    }
+    buf_add_encoded(text, value);
 }
 
 static void print_place(const struct rule *rule, struct buf *text)

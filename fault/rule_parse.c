@@ -188,31 +188,13 @@ static int parse_where(struct parser *p)
 
 /* --- values ----------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The bytes that %XX stand for; *ret_text is the caller's. */
 static int read_encoded(struct parser *p, size_t offset, size_t len, char **ret_text)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT;
-    for (size_t i = offset; i < offset + len; i++) {
-        char c = p->text[i];
-        if (c == '%') {
-            int high = i + 1 < offset + len ? hex_digit(p->text[i + 1]) : -1;
-            int low = i + 2 < offset + len ? hex_digit(p->text[i + 2]) : -1;
-            if (high < 0 || low < 0 || high + low == 0)
-                return refuse(p, i, "%% must be followed by two hex digits, not both 0");
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        buf_append(&text, &c, 1);
-    }
+    size_t read = buf_add_decoded(&text, p->text + offset, len);
+    if (read < len)
+        return refuse(p, offset + read, "%% must be followed by two hex digits, not both 0");
     *ret_text = steal_ptr(&text.data);
     return 0;
 }

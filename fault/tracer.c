@@ -1,27 +1,17 @@
 #include "tracer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TREE_NONE 0 /* of who has ended, or whose whole session ended before it was seen */
-
-enum tracee_state { TRACEE_RUNS, TRACEE_STOPPED, TRACEE_KILLED, TRACEE_ENDED };
-
-struct tracee {
-    pid_t tid;
-    int tree;
-    enum tracee_state state;
-    bool announced; /* by its parent's event; who ends before that is kept until it comes */
-    bool in_vfork;  /* stands still until its child executes or ends */
-    bool exiting;   /* runs nothing more; a first thread's end is told when all threads ended */
-    bool freezing;  /* to be left in its next stop */
-    struct tracee *next;
-};
+#define CALL_STOP 0x80 /* PTRACE_O_TRACESYSGOOD */
+#define TREE_NONE 0    /* of who has ended, or whose whole session ended before it was seen */
 
 static struct tracee *find(const struct tracer *tracer, pid_t tid)
 {
@@ -31,12 +21,34 @@ static struct tracee *find(const struct tracer *tracer, pid_t tid)
     return at;
 }
 
+/* kill(2) takes any thread's number, and the whole process gets the signal. */
+static bool is_thread_of(pid_t process, pid_t tid)
+{
+    return syscall(SYS_tgkill, process, tid, 0) == 0;
+}
+
+/* Its thread group; tid itself when it cannot be read any more. */
+static pid_t process_of(pid_t tid)
+{
+    if (is_thread_of(tid, tid))
+        return tid;
+    char path[64];
+    CLEANUP(buf_release) struct buf status = BUF_INIT;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    if (io_read_file(AT_FDCWD, path, &status, 1 << 16, NULL) < 0)
+        return tid;
+    const char *line = strstr(buf_str(&status), "\nTgid:");
+    int process = line ? atoi(line + strlen("\nTgid:")) : 0;
+    return process > 0 ? process : tid;
+}
+
 static struct tracee *add(struct tracer *tracer, pid_t tid, int tree)
 {
     struct tracee *tracee = calloc(1, sizeof *tracee);
     if (!tracee)
         abort();
     tracee->tid = tid;
+    tracee->process = process_of(tid);
     tracee->tree = tree;
     tracee->next = tracer->tracees;
     tracer->tracees = tracee;
@@ -49,6 +61,8 @@ static void drop(struct tracer *tracer, pid_t tid)
         if ((*at)->tid == tid) {
             struct tracee *gone = *at;
             *at = gone->next;
+            if (tracer->hooks)
+                tracer->hooks->gone(tracer, gone);
             free(gone);
             return;
         }
@@ -64,19 +78,20 @@ int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
 {
     const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
                          PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT |
-                         PTRACE_O_EXITKILL;
+                         PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD;
     if (ptrace(PTRACE_SEIZE, pid, 0L, options) < 0)
         return err_set(err, errno, "trace process %d", (int)pid);
-    add(tracer, pid, tree)->announced = true;
+    struct tracee *first = add(tracer, pid, tree);
+    first->announced = first->begun = true;
     return 0;
 }
 
 /* ESRCH is no error here: a SIGKILL from elsewhere takes a tracee out of any stop. */
-static void restart(struct tracee *tracee, long signum)
+static void restart(struct tracee *tracee, bool to_exit, long signum)
 {
     if (tracee->state == TRACEE_STOPPED)
         tracee->state = TRACEE_RUNS;
-    ptrace(PTRACE_CONT, tracee->tid, 0L, signum);
+    ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, 0L, signum);
 }
 
 static bool tree_is_still(const struct tracer *tracer, int tree)
@@ -102,12 +117,19 @@ static void kill_when_still(struct tracer *tracer, int tree)
 static void go_on(struct tracer *tracer, struct tracee *tracee, long signum)
 {
     if (tracee->state == TRACEE_KILLED)
-        restart(tracee, 0);
-    else if (tracee->freezing) {
-        tracee->state = TRACEE_STOPPED;
+        restart(tracee, false, 0);
+    else if (tracee->freezing)
         kill_when_still(tracer, tracee->tree);
-    } else
-        restart(tracee, signum);
+    else
+        restart(tracee, false, signum);
+}
+
+void tracer_resume(struct tracer *tracer, struct tracee *tracee, enum tracer_next next)
+{
+    if (tracee->freezing)
+        kill_when_still(tracer, tracee->tree);
+    else if (tracee->state == TRACEE_STOPPED && next != TRACER_HOLD)
+        restart(tracee, next == TRACER_RUN_TO_EXIT, 0);
 }
 
 static void freeze(struct tracee *tracee)
@@ -167,6 +189,22 @@ static int read_message(const struct tracee *tracee, int event, unsigned long *r
     return stop.si_code >> 8 == event ? 0 : -ESRCH;
 }
 
+static bool wants_hooks(const struct tracer *tracer, const struct tracee *tracee)
+{
+    return tracer->hooks && !tracee->freezing && tracee->state == TRACEE_STOPPED;
+}
+
+static void spawned(struct tracer *tracer, struct tracee *parent, pid_t tid)
+{
+    adopt(tracer, parent, tid);
+    const struct tracee *child = find(tracer, tid);
+    bool is_thread = child && child->process == parent->process;
+    if (!is_thread && wants_hooks(tracer, parent))
+        tracer_resume(tracer, parent, tracer->hooks->spawned(tracer, parent));
+    else
+        go_on(tracer, parent, 0);
+}
+
 static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
 {
     unsigned long message = 0;
@@ -174,22 +212,33 @@ static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
         return; /* killed meanwhile: its exit stop, or its end, comes next */
     switch (event) {
     case PTRACE_EVENT_VFORK:
-        tracee->in_vfork = true;
-        adopt(tracer, tracee, (pid_t)message);
-        break;
     case PTRACE_EVENT_FORK:
-    case PTRACE_EVENT_CLONE: adopt(tracer, tracee, (pid_t)message); break;
+    case PTRACE_EVENT_CLONE:
+        tracee->in_vfork = event == PTRACE_EVENT_VFORK;
+        spawned(tracer, tracee, (pid_t)message);
+        return;
     case PTRACE_EVENT_VFORK_DONE: tracee->in_vfork = false; break;
     case PTRACE_EVENT_EXEC:
         /* An execve by another thread: that thread goes on under the leader's number. */
         if ((pid_t)message != tracee->tid)
             drop(tracer, (pid_t)message);
         tracee->in_vfork = tracee->exiting = false;
+        if (wants_hooks(tracer, tracee)) {
+            tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, true));
+            return;
+        }
+        break;
+    case PTRACE_EVENT_SECCOMP:
+        if (wants_hooks(tracer, tracee)) {
+            tracer_resume(tracer, tracee,
+                          tracer->hooks->entered(tracer, tracee, (unsigned)message));
+            return;
+        }
         break;
     case PTRACE_EVENT_EXIT:
         /* Never held here: an execve by another thread would wait for it. */
         tracee->exiting = true;
-        restart(tracee, 0);
+        restart(tracee, false, 0);
         if (tracee->freezing)
             kill_when_still(tracer, tracee->tree);
         return;
@@ -208,9 +257,22 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
 {
     int event = status >> 16;
     int signum = WSTOPSIG(status);
-    if (is_group_stop(event, signum) && !tracee->freezing && tracee->state != TRACEE_KILLED)
-        ptrace(PTRACE_LISTEN, tracee->tid, 0L, 0L);
+    bool first = !tracee->begun;
+    tracee->begun = true;
+    if (is_group_stop(event, signum) && !tracee->freezing && tracee->state != TRACEE_KILLED) {
+        ptrace(PTRACE_LISTEN, tracee->tid, 0L, 0L); /* it is to be interrupted like who runs */
+        return;
+    }
+    if (tracee->state == TRACEE_RUNS)
+        tracee->state = TRACEE_STOPPED;
+    if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process &&
+        wants_hooks(tracer, tracee))
+        tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, false));
     else if (event == PTRACE_EVENT_STOP)
+        go_on(tracer, tracee, 0);
+    else if (signum == (SIGTRAP | CALL_STOP) && wants_hooks(tracer, tracee))
+        tracer_resume(tracer, tracee, tracer->hooks->left(tracer, tracee));
+    else if (signum == (SIGTRAP | CALL_STOP))
         go_on(tracer, tracee, 0);
     else if (event)
         take_event(tracer, tracee, event);
@@ -244,12 +306,6 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
     return TRACER_ENDED;
 }
 
-/* kill(2) takes any thread's number, and the whole process gets the signal. */
-static bool is_first_thread(pid_t tid)
-{
-    return syscall(SYS_tgkill, tid, tid, 0) == 0;
-}
-
 int tracer_kill(struct tracer *tracer, int tree, int signum)
 {
     int count = 0;
@@ -259,12 +315,20 @@ int tracer_kill(struct tracer *tracer, int tree, int signum)
         count++;
         if (signum == SIGKILL)
             freeze(at);
-        else if (is_first_thread(at->tid))
+        else if (at->tid == at->process)
             kill(at->tid, signum);
     }
     if (signum == SIGKILL)
         kill_when_still(tracer, tree);
     return count;
+}
+
+void tracer_kill_process(struct tracer *tracer, pid_t process, int signum)
+{
+    for (struct tracee *at = tracer->tracees; signum == SIGKILL && at; at = at->next)
+        if (at->process == process && at->state != TRACEE_ENDED)
+            at->state = TRACEE_KILLED;
+    kill(process, signum);
 }
 
 int tracer_count(const struct tracer *tracer, int tree)

@@ -12,20 +12,60 @@
  * count as stopped), then all are sent SIGKILL with kill(2). A signal put on a ptrace restart at an
  * event stop would be ignored by the kernel.
  *
+ * A process may carry a seccomp filter whose action is TRACE: the hooks then get a stop at
+ * the entry of each call that the filter names, and at its exit when they asked for it. A
+ * stop that a hook holds lasts until tracer_resume(). A tracee that stops while its tree is
+ * being killed goes to no hook.
+ *
  * Order of calls: tracer_seize() while the process waits for its go-ahead; then
  * tracer_status() for every status, to the last end: a tracee that is killed stops once
  * more on its way; tracer_kill() at any time; tracer_release().
- * Source: ptrace(2).
+ * Source: ptrace(2), seccomp(2).
  */
 #ifndef KILLPOINT_TRACER_H
 #define KILLPOINT_TRACER_H
 
 #include "io.h"
 
-struct tracee;
+enum tracee_state { TRACEE_RUNS, TRACEE_STOPPED, TRACEE_KILLED, TRACEE_ENDED };
+
+/* A thread. Callers read tid, process and tree, and own stop; the rest is the tracer's. */
+struct tracee {
+    pid_t tid;
+    pid_t process; /* its thread group */
+    int tree;
+    struct engine_stop *stop; /* of the hooks' owner; NULL at first */
+    enum tracee_state state;
+    bool begun;     /* its first stop was seen */
+    bool announced; /* by its parent's event; who ends before that is kept until it comes */
+    bool in_vfork;  /* stands still until its child executes or ends */
+    bool exiting;   /* runs nothing more; a first thread's end is told when all threads ended */
+    bool freezing;  /* to be left in its next stop */
+    struct tracee *next;
+};
 
 struct tracer {
     struct tracee *tracees;
+    const struct tracer_hooks *hooks; /* NULL: every stop goes on */
+};
+
+enum tracer_next {
+    TRACER_RUN,
+    TRACER_RUN_TO_EXIT, /* of the call at whose entry the tracee stands */
+    TRACER_HOLD         /* or the hook killed it */
+};
+
+struct tracer_hooks {
+    /* At the entry of a call; data: SECCOMP_RET_DATA of the filter's answer. */
+    enum tracer_next (*entered)(struct tracer *, struct tracee *, unsigned data);
+    /* At its exit, when it was let run to there. */
+    enum tracer_next (*left)(struct tracer *, struct tracee *);
+    /* The first stop of a new process, or just after an execve. */
+    enum tracer_next (*began)(struct tracer *, struct tracee *, bool executed);
+    /* Just after a fork, in the parent. */
+    enum tracer_next (*spawned)(struct tracer *, struct tracee *);
+    /* The tracee ended, or another thread's execve took its place. It is freed after this. */
+    void (*gone)(struct tracer *, struct tracee *);
 };
 
 enum tracer_result {
@@ -42,9 +82,15 @@ int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err);
 /* Takes one status of waitpid(-1, __WALL). */
 enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status);
 
+/* Lets a tracee go on that a hook held. */
+void tracer_resume(struct tracer *tracer, struct tracee *tracee, enum tracer_next next);
+
 /* Sends signum to every process of the tree; SIGKILL ends all of it at one instant. The
  * ends come through tracer_status(). Returns how many processes and threads it had. */
 int tracer_kill(struct tracer *tracer, int tree, int signum);
+
+/* Sends signum to one process, all its threads; SIGKILL takes it out of any stop. */
+void tracer_kill_process(struct tracer *tracer, pid_t process, int signum);
 
 /* How many processes and threads of the tree live. */
 int tracer_count(const struct tracer *tracer, int tree);

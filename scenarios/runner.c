@@ -102,24 +102,12 @@ static void remove_stale_runs(const char *state_path)
         closedir(dir);
 }
 
-/* A folder that is made but not yet locked looks stale: so one run at a time does this. */
-/* Made under another name, which no other run takes for stale before it is locked. */
-static int make_locked_folder(struct runner *runner, struct err *err)
-{
-    CLEANUP(io_free) char *fresh = io_format("%s/.new-run-%d", runner->state_path, (int)getpid());
-    int ret = io_make_dirs(fresh, 0700, err);
-    if (ret == 0 && (ret = take_lock(fresh, &runner->lock_fd)) < 0)
-        ret = err_set(err, -ret, "lock %s", fresh);
-    if (ret == 0 && rename(fresh, runner->folder) < 0)
-        ret = err_set(err, errno, "rename %s", fresh);
-    return ret;
-}
-
 static int make_run_folder(struct runner *runner, struct err *err)
 {
     int ret = state_find(&runner->state_path, err);
     if (ret < 0)
         return ret;
+    /* A folder that is made but not yet locked looks stale: so one run at a time does this. */
     CLEANUP(io_close) int state_fd = -1;
     ret = state_lock(runner->state_path, &state_fd, err);
     if (ret < 0)
@@ -131,7 +119,9 @@ static int make_run_folder(struct runner *runner, struct err *err)
                         runner->state_path);
     remove_stale_runs(runner->state_path);
     runner->folder = io_format("%s/run-%d", runner->state_path, (int)getpid());
-    ret = make_locked_folder(runner, err);
+    ret = io_make_dirs(runner->folder, 0700, err);
+    if (ret == 0 && (ret = take_lock(runner->folder, &runner->lock_fd)) < 0)
+        ret = err_set(err, -ret, "lock %s", runner->folder);
     if (ret == 0)
         ret = home_find("scenarios/fixtures", &runner->fixtures, err);
     return ret;

@@ -1,0 +1,123 @@
+#include "filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "op.h"
+
+static void filter_context_release(scmp_filter_ctx *context)
+{
+    if (*context)
+        seccomp_release(*context);
+}
+
+/* The number of a call, negative when this architecture has none of that name. */
+static int find_number(const struct op_call *call)
+{
+    int number = seccomp_syscall_resolve_name(call->name);
+    return number == __NR_SCMP_ERROR ? call->number : number;
+}
+
+static int add(scmp_filter_ctx context, unsigned stop, int number, unsigned n_args,
+               const struct scmp_arg_cmp *args)
+{
+    return number < 0 ? 0
+                      : seccomp_rule_add_array(context, SCMP_ACT_TRACE(stop), number, n_args, args);
+}
+
+/* The kernel takes flags and requests as 32 bits, so what lies above is not looked at. */
+static int add_call(scmp_filter_ctx context, const struct op_call *call, unsigned stop)
+{
+    int number = find_number(call);
+    bool is_openat = strcmp(call->name, "openat") == 0;
+    if (strcmp(call->name, "ficlone") == 0 || strcmp(call->name, "ficlonerange") == 0) {
+        uint64_t request = strcmp(call->name, "ficlone") == 0 ? FICLONE : FICLONERANGE;
+        const struct scmp_arg_cmp cmp = SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, request);
+        return add(context, stop, SCMP_SYS(ioctl), 1, &cmp);
+    }
+    if (!is_openat && strcmp(call->name, "open") != 0)
+        return add(context, stop, number, 0, NULL);
+    int ret = 0;
+    for (int i = 0; i < 2 && ret == 0; i++) {
+        uint64_t flag = i == 0 ? O_CREAT : O_TRUNC;
+        const struct scmp_arg_cmp cmp =
+            SCMP_CMP(is_openat ? 2U : 1U, SCMP_CMP_MASKED_EQ, flag, flag);
+        ret = add(context, stop, number, 1, &cmp);
+    }
+    return ret;
+}
+
+static int add_others(scmp_filter_ctx context, unsigned wants)
+{
+    const struct scmp_arg_cmp shared =
+        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED);
+    int ret = add(context, FILTER_MMAP, SCMP_SYS(mmap), 1, &shared);
+    if (ret == 0)
+        ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+    if (ret == 0)
+        ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_setup), 0);
+    if (ret == 0 && wants & FILTER_EXITS)
+        ret = add(context, FILTER_EXIT_GROUP, SCMP_SYS(exit_group), 0, NULL);
+    return ret;
+}
+
+/* libseccomp 2.5 exports to a descriptor alone. */
+static int export(scmp_filter_ctx context, struct filter *ret_filter)
+{
+    CLEANUP(io_close) int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int ret = seccomp_export_bpf(context, fd);
+    off_t size_bytes = ret == 0 ? lseek(fd, 0, SEEK_CUR) : 0;
+    if (ret < 0 || size_bytes <= 0)
+        return ret < 0 ? ret : -errno;
+    CLEANUP(io_free) struct sock_filter *program = malloc((size_t)size_bytes);
+    if (!program)
+        return -ENOMEM;
+    if (pread(fd, program, (size_t)size_bytes, 0) != size_bytes)
+        return -EIO;
+    ret_filter->length = (unsigned short)((size_t)size_bytes / sizeof *program);
+    ret_filter->program = steal_ptr(&program);
+    return 0;
+}
+
+int filter_build(unsigned wants, struct filter *ret_filter, struct err *err)
+{
+    CLEANUP(filter_context_release) scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+    if (!context)
+        return err_set(err, ENOMEM, "seccomp filter");
+    int ret = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH,
+                               SCMP_ACT_TRACE((unsigned)FILTER_FOREIGN));
+    if (ret == 0)
+        ret = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+    size_t count;
+    const struct op_call *calls = op_calls(&count);
+    for (size_t i = 0; i < count && ret == 0; i++)
+        ret = add_call(context, &calls[i], (unsigned)i);
+    if (ret == 0)
+        ret = add_others(context, wants);
+    if (ret == 0)
+        ret = export(context, ret_filter);
+    return ret < 0 ? err_set(err, -ret, "seccomp filter") : 0;
+}
+
+int filter_install(const struct filter *filter)
+{
+    const struct sock_fprog program = {filter->length, filter->program};
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
+}
+
+void filter_release(struct filter *filter)
+{
+    io_free(&filter->program);
+}
