@@ -226,7 +226,7 @@ static enum audit_outcome check_hashdir_roots(struct audit_view *view, struct bu
 static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *found)
 {
     struct stat st;
-    if (!view->have_server)
+    if (!view->tls)
         return AUDIT_NOT_RUN;
     /* libssl would wait for a FIFO, and read a device for ever. */
     if (stat(view->bundle_path, &st) < 0 || !S_ISREG(st.st_mode) ||
@@ -236,8 +236,8 @@ static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *
     }
     const struct audit_certs *bundle = &view->store.bundle;
     struct err err;
-    int ret = bundle->plain ? audit_tls_handshake_certs(&view->server, bundle, &err)
-                            : audit_tls_handshake(&view->server, view->bundle_path, NULL, &err);
+    int ret = bundle->plain ? audit_tls_handshake_certs(view->tls, bundle, &err)
+                            : audit_tls_handshake(view->tls, view->bundle_path, NULL, &err);
     buf_add(found, ret == 0 ? "trusted" : err.msg);
     return verdict(ret == 0);
 }
@@ -245,14 +245,14 @@ static enum audit_outcome check_tls_bundle(struct audit_view *view, struct buf *
 static enum audit_outcome check_tls_hashdir(struct audit_view *view, struct buf *found)
 {
     struct err err;
-    if (!view->have_server)
+    if (!view->tls)
         return AUDIT_NOT_RUN;
     /* The same lookup, but with the files of that hash examined first. */
     if (audit_store_find_hashed(&view->store, view->store.ca, &err) == -EINVAL) {
         buf_add(found, err.msg);
         return AUDIT_FAIL;
     }
-    int ret = audit_tls_handshake(&view->server, NULL, AUDIT_HASH_DIR, &err);
+    int ret = audit_tls_handshake(view->tls, NULL, AUDIT_HASH_DIR, &err);
     buf_add(found, ret == 0 ? "trusted" : err.msg);
     return verdict(ret == 0);
 }

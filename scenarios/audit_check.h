@@ -22,8 +22,7 @@ struct audit_view {
     const struct buf *ca_pem; /* NULL: the CA is not known */
     const char *ca_path;
     const char *bundle_path;
-    bool have_server; /* there is a key, so there are handshakes */
-    struct audit_tls_server server;
+    const struct audit_tls_pair *tls; /* NULL: no key, so no handshakes */
     struct audit_store store;
 };
 

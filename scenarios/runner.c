@@ -41,8 +41,8 @@ struct runner {
     struct timer progress;
     char *state_path, *folder, *fixtures;
     int lock_fd;
-    pid_t pid;               /* our own */
-    struct audit_pool known; /* certificates that the layouts hold */
+    pid_t pid;                /* our own */
+    struct audit_known known; /* for the audits of all trials */
     struct worker *workers;
     size_t in_flight, next, done, bad;
 };
@@ -459,6 +459,22 @@ static void learn_layouts(struct runner *runner)
     }
 }
 
+/* Likewise, so that not each trial's server needs a certificate of its own. */
+static void learn_cas(struct runner *runner)
+{
+    const struct trials *trials = runner->options->trials;
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct scenario *scenario = trials->items[i].scenario;
+        for (size_t k = 0; k < scenario->plan_count; k++) {
+            CLEANUP(buf_release) struct buf ca = BUF_INIT;
+            CLEANUP(buf_release) struct buf key = BUF_INIT;
+            const char *fixture = scenario->plans[k].chosen;
+            if (trial_read_ca(runner->fixtures, fixture, &ca, &key, NULL) == 0 && key.len > 0)
+                audit_learn_ca(&ca, &key, &runner->known);
+        }
+    }
+}
+
 static void on_progress(struct loop *loop, struct timer *timer)
 {
     struct runner *runner = container_of(timer, struct runner, progress);
@@ -469,7 +485,7 @@ static void on_progress(struct loop *loop, struct timer *timer)
 
 static void runner_release(struct runner *runner)
 {
-    audit_pool_release(&runner->known);
+    audit_known_release(&runner->known);
     slots_release(&runner->slots);
     loop_release(&runner->loop);
     if (runner->folder && runner->lock_fd >= 0)
@@ -499,6 +515,7 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     if (options->on_progress)
         loop_set_timer(&runner.loop, &runner.progress, io_now_ms() + PROGRESS_MS);
     learn_layouts(&runner);
+    learn_cas(&runner);
     start_trials(&runner);
     return loop_run(&runner.loop, err);
 }

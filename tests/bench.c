@@ -129,8 +129,13 @@ static void bench_trial(const char *state, const char *layout_name)
     backend_from_command((const char *const[]){"true", NULL}, &backend);
     double trial_ms[ROUNDS], bare_ms[ROUNDS], audit_ms[ROUNDS], more_ms[ROUNDS];
     CLEANUP(io_free) char *folder = io_format("%s/t", state);
-    CLEANUP(audit_pool_release) struct audit_pool known = {0};
+    CLEANUP(audit_known_release) struct audit_known known = {0};
+    CLEANUP(buf_release) struct buf ca = BUF_INIT;
+    CLEANUP(buf_release) struct buf key = BUF_INIT;
     audit_learn(layout.layers[0], &known); /* as the runner does before its first trial */
+    if (trial_read_ca(fixtures, "ca", &ca, &key, &err) < 0)
+        give_up(fixtures, &err);
+    audit_learn_ca(&ca, &key, &known);
     const struct trial_setup setup = {folder, fixtures, &backend, &known};
     for (int i = -1; i < ROUNDS; i++) { /* the first round warms up */
         double audit, bare_one = bare_machine(&layout, bare);
