@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 
 #define FLIGHT_FACTOR 4
 #define PROGRESS_MS 200
+#define REMOVE_DEADLINE_MS 5000
 #define RESULT_MAX_BYTES (16u << 20)
 
 struct worker {
@@ -76,8 +78,8 @@ static void stop_machines(const char *state_path)
     io_free_list(&names);
 }
 
-/* Stops the machines of every trial folder, which end by themselves anyway, then removes. */
-static void remove_run(const char *folder)
+/* Stops the machines of every trial folder, which end by themselves anyway. */
+static void stop_run(const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -88,16 +90,26 @@ static void remove_run(const char *folder)
         }
     if (dir)
         closedir(dir);
-    io_remove_tree(AT_FDCWD, folder, NULL);
 }
 
-/* What a killed run left: its lock is free. */
+/* A machine that a killed trial had only begun to boot may still add a file meanwhile. */
+static void remove_run(const char *folder)
+{
+    int64_t deadline_ms = io_now_ms() + REMOVE_DEADLINE_MS;
+    stop_run(folder);
+    while (io_remove_tree(AT_FDCWD, folder, NULL) < 0 && io_now_ms() < deadline_ms) {
+        poll(NULL, 0, 1);
+        stop_run(folder);
+    }
+}
+
+/* What a killed run left, perhaps before it was renamed: its lock is free. */
 static void remove_stale_runs(const char *state_path)
 {
     DIR *dir = opendir(state_path);
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
-        if (strncmp(entry->d_name, "run-", 4) != 0)
+        if (strncmp(entry->d_name, "run-", 4) != 0 && strncmp(entry->d_name, ".new-run-", 9) != 0)
             continue;
         CLEANUP(io_free) char *path = io_format("%s/%s", state_path, entry->d_name);
         CLEANUP(io_close) int lock_fd = -1;
