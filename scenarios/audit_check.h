@@ -32,7 +32,7 @@ struct audit_def {
     const char *expected; /* what is right, in a few words */
     const char *why;      /* what goes wrong for somebody when it is not so */
     const char *source;
-    /* NULL: judged outside of the guest's root. Appends what was found, any bytes. */
+    /* Appends what was found, or why nothing was looked for: any bytes. */
     enum audit_outcome (*check)(struct audit_view *view, struct buf *found);
 };
 

@@ -126,7 +126,8 @@ static void bench_trial(const char *state, const char *layout_name)
             give_up(path, &err);
     }
     struct backend backend;
-    backend_from_command((const char *const[]){"true", NULL}, &backend);
+    if (backend_from_command((const char *const[]){"true", NULL}, &backend, &err) < 0)
+        give_up("backend", &err);
     double trial_ms[ROUNDS], bare_ms[ROUNDS], audit_ms[ROUNDS], more_ms[ROUNDS];
     CLEANUP(io_free) char *folder = io_format("%s/t", state);
     CLEANUP(audit_known_release) struct audit_known known = {0};
