@@ -17,7 +17,7 @@
 #include "wire.h"
 
 #define STOP_DEADLINE_MS 30000
-#define STOP_RETRY_MS 5
+#define STOP_RETRY_MS 1
 #define END_DEADLINE_MS 5000
 #define UPLOAD_MAX_BYTES (UINT64_C(4) << 30)
 

@@ -83,8 +83,37 @@ static bool set_libcrypto_up(void)
            OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
 }
 
+/* The pair of this CA, from *ca_cert, the first certificate of ca_pem. */
+static int make_pair(struct audit_tls_pair *ret_pair, X509 *ca_cert, const struct buf *ca_key,
+                     struct err *err)
+{
+    BIO *bio = BIO_new_mem_buf(buf_str(ca_key), (int)ca_key->len);
+    char no_password[] = ""; /* or libcrypto would ask the terminal for one */
+    CLEANUP(free_key) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_password);
+    BIO_free(bio);
+    ERR_clear_error();
+    return key ? audit_tls_pair_init(ret_pair, ca_cert, key, err)
+               : err_text(err, EINVAL, "the CA's key is no PEM private key");
+}
+
+static bool same_bytes(const struct buf *a, const struct buf *b)
+{
+    return a->len == b->len && memcmp(buf_str(a), buf_str(b), a->len) == 0;
+}
+
+/* The pair that was made beforehand for these very bytes, or NULL. */
+static const struct audit_tls_pair *find_pair(const struct audit_known *known,
+                                              const struct buf *ca_pem, const struct buf *ca_key)
+{
+    for (size_t i = 0; known && i < known->n_cas; i++)
+        if (same_bytes(&known->cas[i].pem, ca_pem) && same_bytes(&known->cas[i].key, ca_key))
+            return &known->cas[i].pair;
+    return NULL;
+}
+
 /* All that needs the host's side of the root, or could fail for the caller's fault. */
-static int prepare(const struct audit_request *request, struct audit_view *view, struct err *err)
+static int prepare(const struct audit_request *request, struct audit_view *view,
+                   struct audit_tls_pair *own_pair, struct err *err)
 {
     if (!set_libcrypto_up())
         return err_text(err, EIO, "libcrypto cannot be set up");
@@ -95,16 +124,11 @@ static int prepare(const struct audit_request *request, struct audit_view *view,
     int ret = audit_store_add_ca(&view->store, request->ca_pem, err);
     if (ret < 0 || !request->ca_key)
         return ret;
-    BIO *bio = BIO_new_mem_buf(buf_str(request->ca_key), (int)request->ca_key->len);
-    char no_password[] = ""; /* or libcrypto would ask the terminal for one */
-    CLEANUP(free_key) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_password);
-    BIO_free(bio);
-    ERR_clear_error();
-    if (!key)
-        return err_text(err, EINVAL, "the CA's key is no PEM private key");
-    ret = audit_tls_server_init(&view->server, view->store.ca->x509, key, err);
-    view->have_server = ret == 0;
-    return ret;
+    view->tls = find_pair(request->known, request->ca_pem, request->ca_key);
+    if (view->tls)
+        return 0;
+    view->tls = own_pair;
+    return make_pair(own_pair, view->store.ca->x509, request->ca_key, err);
 }
 
 /* From here on the process sees the guest's files only; not even a core may land there. */
@@ -128,8 +152,9 @@ static int child_audit(const struct audit_request *request, struct audit_report 
                               .ca_path = request->ca_path ? request->ca_path : AUDIT_CA_PATH,
                               .bundle_path =
                                   request->bundle_path ? request->bundle_path : AUDIT_BUNDLE};
-    audit_store_init(&view.store, request->known);
-    int ret = prepare(request, &view, err);
+    struct audit_tls_pair own_pair = {0};
+    audit_store_init(&view.store, request->known ? &request->known->pool : NULL);
+    int ret = prepare(request, &view, &own_pair, err);
     if (ret == 0)
         ret = enter(request->root_path, err);
     if (ret == 0)
@@ -137,11 +162,11 @@ static int child_audit(const struct audit_request *request, struct audit_report 
     for (size_t i = 0; ret == 0 && i < AUDIT_N_CHECKS; i++) {
         struct buf found = BUF_INIT;
         const struct audit_def *def = &audit_defs()[i];
-        enum audit_outcome outcome = def->check ? def->check(&view, &found) : AUDIT_NOT_RUN;
+        enum audit_outcome outcome = def->check(&view, &found);
         report->results[i] = (struct audit_result){def, outcome, printable(&found)};
         buf_release(&found);
     }
-    audit_tls_server_release(&view.server);
+    audit_tls_pair_release(&own_pair);
     audit_store_release(&view.store);
     return ret;
 }
@@ -302,11 +327,37 @@ int audit_run(const struct audit_request *request, struct audit_report *ret_repo
     return 0;
 }
 
-void audit_learn(const char *root_path, struct audit_pool *known)
+void audit_known_release(struct audit_known *known)
+{
+    for (size_t i = 0; i < known->n_cas; i++) {
+        buf_release(&known->cas[i].pem);
+        buf_release(&known->cas[i].key);
+        audit_tls_pair_release(&known->cas[i].pair);
+    }
+    audit_pool_release(&known->pool);
+    *known = (struct audit_known){0};
+}
+
+void audit_learn(const char *root_path, struct audit_known *known)
 {
     CLEANUP(io_free) char *path = io_format("%s" AUDIT_BUNDLE, root_path);
     CLEANUP(audit_certs_release) struct audit_certs certs = {0};
     CLEANUP(buf_release) struct buf pem = BUF_INIT;
     if (set_libcrypto_up() && io_read_file(AT_FDCWD, path, &pem, AUDIT_STORE_MAX_BYTES, NULL) == 0)
-        audit_pool_parse(known, &pem, &certs);
+        audit_pool_parse(&known->pool, &pem, &certs);
+}
+
+void audit_learn_ca(const struct buf *ca_pem, const struct buf *ca_key, struct audit_known *known)
+{
+    CLEANUP(audit_certs_release) struct audit_certs certs = {0};
+    struct audit_known_ca *ca = &known->cas[known->n_cas];
+    if (known->n_cas == AUDIT_KNOWN_CAS_MAX || find_pair(known, ca_pem, ca_key) ||
+        !set_libcrypto_up())
+        return;
+    audit_pool_parse(&known->pool, ca_pem, &certs);
+    if (certs.n == 0 || make_pair(&ca->pair, certs.certs[0]->x509, ca_key, NULL) < 0)
+        return;
+    buf_append(&ca->pem, buf_str(ca_pem), ca_pem->len);
+    buf_append(&ca->key, buf_str(ca_key), ca_key->len);
+    known->n_cas++;
 }

@@ -20,19 +20,32 @@
 #define AUDIT_CA_PATH "/usr/local/share/ca-certificates/bot-bottle-mitm.crt"
 #define AUDIT_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 #define AUDIT_TIMEOUT_MS 30000
+#define AUDIT_KNOWN_CAS_MAX 8
+
+/* What was prepared in a process for all audits of its forks: start it with zeros. */
+struct audit_known {
+    struct audit_pool pool;
+    struct audit_known_ca {
+        struct buf pem, key;
+        struct audit_tls_pair pair;
+    } cas[AUDIT_KNOWN_CAS_MAX];
+    size_t n_cas;
+};
+
+void audit_known_release(struct audit_known *known);
 
 /* Everything is borrowed. Unset members (zeros) mean what is said beside them. */
 struct audit_request {
-    const char *root_path;          /* the guest's root; may be /proc/PID/root/… */
-    const struct buf *ca_pem;       /* the CA as it was sent; NULL: only what needs no CA */
-    const struct buf *ca_key;       /* its key, PEM; NULL: no handshakes */
-    const char *ca_path;            /* in the guest; NULL: AUDIT_CA_PATH */
-    const char *bundle_path;        /* in the guest; NULL: AUDIT_BUNDLE */
-    int timeout_ms;                 /* 0: AUDIT_TIMEOUT_MS */
-    const struct audit_pool *known; /* see audit_learn(); changes time only, no verdict; or NULL */
-    const struct tree *reference;   /* what an undisturbed install changed; NULL: no exact level */
-    const struct tree *found;       /* what this trial changed; NULL as reference is */
-    const char *const *layers;      /* the lower layers of both, see tree_compare() */
+    const char *root_path;           /* the guest's root; may be /proc/PID/root/… */
+    const struct buf *ca_pem;        /* the CA as it was sent; NULL: only what needs no CA */
+    const struct buf *ca_key;        /* its key, PEM; NULL: no handshakes */
+    const char *ca_path;             /* in the guest; NULL: AUDIT_CA_PATH */
+    const char *bundle_path;         /* in the guest; NULL: AUDIT_BUNDLE */
+    int timeout_ms;                  /* 0: AUDIT_TIMEOUT_MS */
+    const struct audit_known *known; /* see audit_learn(); changes time only, no verdict; or NULL */
+    const struct tree *reference;    /* what an undisturbed install changed; NULL: no exact level */
+    const struct tree *found;        /* what this trial changed; NULL as reference is */
+    const char *const *layers;       /* the lower layers of both, see tree_compare() */
 };
 
 struct audit_result {
@@ -58,12 +71,16 @@ int audit_run(const struct audit_request *request, struct audit_report *ret_repo
               struct err *err);
 
 /*
- * Sets libcrypto up in this process and adds the certificates of a root's bundle to *known
- * (start with zeros), for requests of this process and of its forks: each audit then parses
- * only what is new to the guest. The root's files are trusted not to be hostile. No bundle,
- * or a bad one, is no error: there is just less that is known.
+ * Sets libcrypto up in this process and adds the certificates of a root's bundle to *known,
+ * for requests of this process and of its forks: each audit then parses only what is new to
+ * the guest. The root's files are trusted not to be hostile. No bundle, or a bad one, is no
+ * error: there is just less that is known.
  */
-void audit_learn(const char *root_path, struct audit_pool *known);
+void audit_learn(const char *root_path, struct audit_known *known);
+
+/* The same for a CA and its key, PEM: audits that send these bytes share one server
+ * certificate. What cannot be used, or is one too many, is for audit_run() to report. */
+void audit_learn_ca(const struct buf *ca_pem, const struct buf *ca_key, struct audit_known *known);
 
 /* How many checks of this level ended so. */
 unsigned audit_report_count(const struct audit_report *report, enum audit_level level,

@@ -22,8 +22,7 @@ struct audit_view {
     const struct buf *ca_pem; /* NULL: the CA is not known */
     const char *ca_path;
     const char *bundle_path;
-    bool have_server; /* there is a key, so there are handshakes */
-    struct audit_tls_server server;
+    const struct audit_tls_pair *tls; /* NULL: no key, so no handshakes */
     struct audit_store store;
 };
 
@@ -33,7 +32,7 @@ struct audit_def {
     const char *expected; /* what is right, in a few words */
     const char *why;      /* what goes wrong for somebody when it is not so */
     const char *source;
-    /* NULL: judged outside of the guest's root. Appends what was found, any bytes. */
+    /* Appends what was found, or why nothing was looked for: any bytes. */
     enum audit_outcome (*check)(struct audit_view *view, struct buf *found);
 };
 

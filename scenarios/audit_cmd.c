@@ -75,7 +75,8 @@ static void print_table(const struct audit_report *report)
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
         const struct audit_result *result = &report->results[i];
         counts[result->outcome]++;
-        printf("%-7s  %s\n", words[result->outcome], result->def->id);
+        printf("%-7s  %s", words[result->outcome], result->def->id);
+        printf(result->outcome == AUDIT_NOT_RUN ? "  -- %s\n" : "\n", result->found);
         if (result->outcome == AUDIT_FAIL)
             printf("         expected: %s\n         found:    %s\n", result->def->expected,
                    result->found);

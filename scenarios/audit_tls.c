@@ -10,6 +10,7 @@
 #include "../fault/io.h"
 
 #define SERVER_NAME "localhost"
+#define CERT_SECONDS (30 * 86400) /* longer than any run */
 
 /* libcrypto's queue becomes our error: its first entry is the cause. */
 static int openssl_error(struct err *err, const char *what)
@@ -21,11 +22,11 @@ static int openssl_error(struct err *err, const char *what)
     return err_text(err, EIO, "%s: %s", what, code ? text : "failed");
 }
 
-void audit_tls_server_release(struct audit_tls_server *server)
+void audit_tls_pair_release(struct audit_tls_pair *pair)
 {
-    X509_free(server->cert);
-    EVP_PKEY_free(server->key);
-    *server = (struct audit_tls_server){0};
+    SSL_CTX_free(pair->server);
+    SSL_CTX_free(pair->client);
+    *pair = (struct audit_tls_pair){0};
 }
 
 static bool add_extension(X509 *cert, X509 *ca, int nid, const char *value)
@@ -47,7 +48,7 @@ static bool issue(X509 *cert, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
     return X509_set_version(cert, X509_VERSION_3) &&
            ASN1_INTEGER_set(X509_get_serialNumber(cert), 1) &&
            X509_gmtime_adj(X509_getm_notBefore(cert), -3600) &&
-           X509_gmtime_adj(X509_getm_notAfter(cert), 86400) &&
+           X509_gmtime_adj(X509_getm_notAfter(cert), CERT_SECONDS) &&
            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)SERVER_NAME,
                                       -1, -1, 0) &&
            X509_set_issuer_name(cert, X509_get_subject_name(ca)) && X509_set_pubkey(cert, key) &&
@@ -57,55 +58,40 @@ static bool issue(X509 *cert, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
            X509_sign(cert, ca_key, digest) > 0;
 }
 
-int audit_tls_server_init(struct audit_tls_server *ret_server, X509 *ca, EVP_PKEY *ca_key,
-                          struct err *err)
+static void free_cert(X509 **cert)
+{
+    X509_free(*cert);
+}
+
+static void free_key(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+int audit_tls_pair_init(struct audit_tls_pair *ret_pair, X509 *ca, EVP_PKEY *ca_key,
+                        struct err *err)
 {
     if (!X509_check_private_key(ca, ca_key)) {
         ERR_clear_error();
         return err_text(err, EINVAL, "the CA's key does not belong to the CA");
     }
-    CLEANUP(audit_tls_server_release) struct audit_tls_server server = {0};
-    server.key = EVP_EC_gen("P-256");
-    server.cert = X509_new();
-    if (!server.key || !server.cert || !issue(server.cert, server.key, ca, ca_key))
+    CLEANUP(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
+    CLEANUP(free_cert) X509 *cert = X509_new();
+    if (!key || !cert || !issue(cert, key, ca, ca_key))
         return openssl_error(err, "issue a server certificate");
-    *ret_server = server;
-    server = (struct audit_tls_server){0};
+    CLEANUP(audit_tls_pair_release)
+    struct audit_tls_pair pair = {SSL_CTX_new(TLS_server_method()),
+                                  SSL_CTX_new(TLS_client_method())};
+    if (!pair.server || !pair.client ||
+        !SSL_CTX_set_min_proto_version(pair.server, TLS1_2_VERSION) ||
+        !SSL_CTX_set_min_proto_version(pair.client, TLS1_2_VERSION) ||
+        SSL_CTX_use_certificate(pair.server, cert) != 1 ||
+        SSL_CTX_use_PrivateKey(pair.server, key) != 1)
+        return openssl_error(err, "set up the server and its client");
+    SSL_CTX_set_verify(pair.client, SSL_VERIFY_PEER, NULL);
+    *ret_pair = pair;
+    pair = (struct audit_tls_pair){0};
     return 0;
-}
-
-static void free_ctx(SSL_CTX **ctx)
-{
-    SSL_CTX_free(*ctx);
-}
-
-static void free_ssl(SSL **ssl)
-{
-    SSL_free(*ssl);
-}
-
-static SSL_CTX *server_ctx(const struct audit_tls_server *server)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
-        SSL_CTX_use_certificate(ctx, server->cert) == 1 &&
-        SSL_CTX_use_PrivateKey(ctx, server->key) == 1)
-        return ctx;
-    SSL_CTX_free(ctx);
-    return NULL;
-}
-
-static SSL_CTX *client_ctx(const char *bundle_path, const char *hash_dir)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    if (ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
-        (!bundle_path || SSL_CTX_load_verify_file(ctx, bundle_path) == 1) &&
-        (!hash_dir || SSL_CTX_load_verify_dir(ctx, hash_dir) == 1)) {
-        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-        return ctx;
-    }
-    SSL_CTX_free(ctx);
-    return NULL;
 }
 
 static bool connect_pair(SSL *client, SSL *server)
@@ -149,37 +135,46 @@ static int talk(SSL *client, SSL *server, struct err *err)
     return err_text(err, EIO, "the handshake does not end");
 }
 
-static int handshake(const struct audit_tls_server *server, SSL_CTX *ours, struct err *err)
+static void free_ssl(SSL **ssl)
 {
-    CLEANUP(free_ctx) SSL_CTX *theirs = server_ctx(server);
-    if (!theirs)
-        return openssl_error(err, "set up the server");
-    CLEANUP(free_ssl) SSL *client = SSL_new(ours);
-    CLEANUP(free_ssl) SSL *peer = SSL_new(theirs);
-    if (!client || !peer || !connect_pair(client, peer))
-        return openssl_error(err, "set up the handshake");
-    return talk(client, peer, err);
+    SSL_free(*ssl);
 }
 
-int audit_tls_handshake(const struct audit_tls_server *server, const char *bundle_path,
+static void free_store(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static int handshake(const struct audit_tls_pair *pair, X509_STORE *roots, struct err *err)
+{
+    CLEANUP(free_ssl) SSL *client = SSL_new(pair->client);
+    CLEANUP(free_ssl) SSL *server = SSL_new(pair->server);
+    if (!client || !server || SSL_set1_verify_cert_store(client, roots) != 1 ||
+        !connect_pair(client, server))
+        return openssl_error(err, "set up the handshake");
+    return talk(client, server, err);
+}
+
+int audit_tls_handshake(const struct audit_tls_pair *pair, const char *bundle_path,
                         const char *hash_dir, struct err *err)
 {
     ERR_clear_error();
-    CLEANUP(free_ctx) SSL_CTX *ours = client_ctx(bundle_path, hash_dir);
-    if (!ours)
+    CLEANUP(free_store) X509_STORE *roots = X509_STORE_new();
+    if (!roots || (bundle_path && X509_STORE_load_file(roots, bundle_path) != 1) ||
+        (hash_dir && X509_STORE_load_path(roots, hash_dir) != 1))
         return openssl_error(err, "the client cannot load its roots");
-    return handshake(server, ours, err);
+    return handshake(pair, roots, err);
 }
 
-int audit_tls_handshake_certs(const struct audit_tls_server *server,
-                              const struct audit_certs *bundle, struct err *err)
+int audit_tls_handshake_certs(const struct audit_tls_pair *pair, const struct audit_certs *bundle,
+                              struct err *err)
 {
     ERR_clear_error();
-    CLEANUP(free_ctx) SSL_CTX *ours = client_ctx(NULL, NULL);
-    bool loaded = ours != NULL;
+    CLEANUP(free_store) X509_STORE *roots = X509_STORE_new();
+    bool loaded = roots != NULL;
     for (size_t i = 0; i < bundle->n && loaded; i++)
-        loaded = X509_STORE_add_cert(SSL_CTX_get_cert_store(ours), bundle->certs[i]->x509) == 1;
+        loaded = X509_STORE_add_cert(roots, bundle->certs[i]->x509) == 1;
     if (!loaded)
         return openssl_error(err, "the client cannot load its roots");
-    return handshake(server, ours, err);
+    return handshake(pair, roots, err);
 }

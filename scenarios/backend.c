@@ -60,18 +60,30 @@ static void read_name(const struct loading *loading, struct view view)
     loading->backend->name = name;
 }
 
-/* Words that are nobody's stay as they are, but one that looks like a slip is told. */
-static void check_words(const struct loading *loading, const struct node *node, const char *text)
+/*
+ * Words that are nobody's stay as they are, but one that looks like a slip is told. Returns
+ * what is behind the next of those, or NULL, and what to say of it.
+ */
+static const char *next_slip(const char *text, struct err *ret_slip)
 {
     size_t len;
     for (const char *at = text; (at = next_word(at, &len)); at += len) {
-        const char *word = pool_copy_n(&loading->backend->pool, at, len);
+        CLEANUP(io_free) char *word = io_format("%.*s", (int)len, at);
         const char *near =
             diag_nearest(word, placeholder_names, N_PLACEHOLDERS, sizeof *placeholder_names);
-        if (near && strcmp(near, word) != 0)
-            SAY(loading, node, "command: unknown placeholder '{%s}'; did you mean '{%s}'?", word,
-                near);
+        if (!near || strcmp(near, word) == 0)
+            continue;
+        err_text(ret_slip, EINVAL, "unknown placeholder '{%s}'; did you mean '{%s}'?", word, near);
+        return at + len;
     }
+    return NULL;
+}
+
+static void check_words(const struct loading *loading, const struct node *node, const char *text)
+{
+    struct err slip;
+    for (const char *at = text; (at = next_slip(at, &slip));)
+        SAY(loading, node, "command: %s", slip.msg);
 }
 
 static bool uses_word(const char *const *argv, const char *wanted)
@@ -185,13 +197,14 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
     return 0;
 }
 
-void backend_from_command(const char *const *argv, struct backend *ret_backend)
+int backend_from_command(const char *const *argv, struct backend *ret_backend, struct err *err)
 {
     static const char *const none[] = {NULL};
     struct backend backend = BACKEND_INIT;
     size_t count = 0;
-    while (argv[count])
-        count++;
+    for (; argv[count]; count++)
+        if (next_slip(argv[count], err))
+            return -EINVAL;
     const char **command = pool_alloc(&backend.pool, count + 1, sizeof *command);
     memcpy(command, argv, count * sizeof *command);
     /* It runs in its trial's folder, but was named from here. */
@@ -204,6 +217,7 @@ void backend_from_command(const char *const *argv, struct backend *ret_backend)
     backend.command[DRIVER_SMOLVM] = command;
     set_capabilities(&backend, none, false);
     *ret_backend = backend;
+    return 0;
 }
 
 /* --- using ---------------------------------------------------------------- */

@@ -46,8 +46,9 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
 /*
  * The command line behind `--`, which drives smolvm and declares nothing. Its strings are
  * borrowed and may hold placeholders; a program named by a path is found from here.
+ * Returns 0, or -EINVAL: a word in braces looks like a placeholder that was mistyped.
  */
-void backend_from_command(const char *const *argv, struct backend *ret_backend);
+int backend_from_command(const char *const *argv, struct backend *ret_backend, struct err *err);
 
 /* The first of a scenario's needs that the backend has not, or NULL. */
 const char *backend_lacks(const struct backend *backend, const struct scenario *scenario);

@@ -129,7 +129,11 @@ static void write_replies(struct buf *text)
 
 static void write_rules(struct buf *text)
 {
-    buf_add(text, "A rule says what goes wrong:  [CALL[#N] ]WHERE[:KEY=VALUE]...\n\n");
+    buf_add(text, "A rule says what goes wrong:  [CALL[#N] ]WHERE[:KEY=VALUE]...\n");
+    explain_wrap(text, 0,
+                 "Several: one an item under `faults:`, one a line in $KILLPOINT_FAULTS, which may "
+                 "also be @FILE, a file of such lines. The first that matches is played.");
+    buf_add(text, "\n");
     write_calls(text);
     write_places(text);
     buf_add(text, "\nKeys\n");

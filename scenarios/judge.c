@@ -287,8 +287,8 @@ static void check_fatal(struct bench *bench, const struct evidence_run *run)
     char *wanted =
         io_format("stderr names %s, %s, and what the call printed on both streams", verb, number);
     CLEANUP(io_free)
-    char *found = missing ? io_format("%s is missing: %.300s", missing, buf_str(&said))
-                          : io_format("all of it");
+    char *found =
+        missing ? io_format("%s is missing: %s", missing, buf_str(&said)) : io_format("all of it");
     check(bench, "log/fatal", missing == NULL, wanted, found);
 }
 

@@ -121,7 +121,9 @@ static int parse(int argc, char **argv, struct options *options)
         "[ID-GLOB...] [-- CMD ARG...]",
         "Plays scenarios with a backend and judges what its guests hold afterwards.\v"
         "Exit status: 0 as expected, 1 an unexpected verdict, 2 wrong usage or a bad file, 3 the "
-        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted.",
+        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted. "
+        "A trial whose backend exits with 77 is UNSUPPORTED and not played: a run of nothing else "
+        "ends 4.",
         NULL,
         NULL,
         NULL};
@@ -165,13 +167,33 @@ static void play_release(struct play *play)
     diags_release(&play->diags);
 }
 
+static int no_backend(const char *name, struct err *err)
+{
+    struct pool pool = POOL_INIT;
+    struct diags diags = DIAGS_INIT;
+    const char *const *names, *near = NULL;
+    size_t count = 0;
+    int ret = suite_names("backends", &pool, &diags, &names, err);
+    if (ret == 0) {
+        while (names[count])
+            count++;
+        near = diag_nearest(name, names, count, sizeof *names);
+        ret = near ? err_text(err, EINVAL, "unknown backend '%s'; did you mean '%s'?", name, near)
+                   : err_text(err, EINVAL,
+                              "unknown backend '%s'; a file is given with a '/' or as "
+                              "FILE.yaml",
+                              name);
+    }
+    diags_release(&diags);
+    pool_release(&pool);
+    return ret;
+}
+
 static int load_backend(struct play *play, struct err *err)
 {
     const char *name = play->options.backend;
-    if (play->options.command) {
-        backend_from_command(play->options.command, &play->backend);
-        return 0;
-    }
+    if (play->options.command)
+        return backend_from_command(play->options.command, &play->backend, err);
     CLEANUP(io_free) char *folder = NULL;
     int ret = home_find("scenarios/backends", &folder, err);
     if (ret < 0)
@@ -181,7 +203,7 @@ static int load_backend(struct play *play, struct err *err)
     CLEANUP(io_free)
     char *path = is_file ? io_format("%s", name) : io_format("%s/%s.yaml", folder, name);
     if (access(path, R_OK) < 0)
-        return err_set(err, errno, "backend %s", path);
+        return is_file ? err_set(err, errno, "backend %s", path) : no_backend(name, err);
     return backend_load(path, &play->backend, &play->diags);
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 #define FLIGHT_FACTOR 4
 #define PROGRESS_MS 200
+#define REMOVE_DEADLINE_MS 5000
 #define RESULT_MAX_BYTES (16u << 20)
 
 struct worker {
@@ -40,8 +42,8 @@ struct runner {
     struct timer progress;
     char *state_path, *folder, *fixtures;
     int lock_fd;
-    pid_t pid;               /* our own */
-    struct audit_pool known; /* certificates that the layouts hold */
+    pid_t pid;                /* our own */
+    struct audit_known known; /* for the audits of all trials */
     struct worker *workers;
     size_t in_flight, next, done, bad;
 };
@@ -70,8 +72,8 @@ static void stop_machines(const char *state_path)
     io_free_list(&names);
 }
 
-/* Stops the machines of every trial folder, which end by themselves anyway, then removes. */
-static void remove_run(const char *folder)
+/* Stops the machines of every trial folder, which end by themselves anyway. */
+static void stop_run(const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -82,16 +84,26 @@ static void remove_run(const char *folder)
         }
     if (dir)
         closedir(dir);
-    io_remove_tree(AT_FDCWD, folder, NULL);
 }
 
-/* What a killed run left: its lock is free. */
+/* A machine that a killed trial had only begun to boot may still add a file meanwhile. */
+static void remove_run(const char *folder)
+{
+    int64_t deadline_ms = io_now_ms() + REMOVE_DEADLINE_MS;
+    stop_run(folder);
+    while (io_remove_tree(AT_FDCWD, folder, NULL) < 0 && io_now_ms() < deadline_ms) {
+        poll(NULL, 0, 1);
+        stop_run(folder);
+    }
+}
+
+/* What a killed run left, perhaps before it was renamed: its lock is free. */
 static void remove_stale_runs(const char *state_path)
 {
     DIR *dir = opendir(state_path);
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
-        if (strncmp(entry->d_name, "run-", 4) != 0)
+        if (strncmp(entry->d_name, "run-", 4) != 0 && strncmp(entry->d_name, ".new-run-", 9) != 0)
             continue;
         CLEANUP(io_free) char *path = io_format("%s/%s", state_path, entry->d_name);
         CLEANUP(io_close) int lock_fd = -1;
@@ -444,6 +456,22 @@ static void learn_layouts(struct runner *runner)
     }
 }
 
+/* Likewise, so that not each trial's server needs a certificate of its own. */
+static void learn_cas(struct runner *runner)
+{
+    const struct trials *trials = runner->options->trials;
+    for (size_t i = 0; i < trials->count; i++) {
+        const struct scenario *scenario = trials->items[i].scenario;
+        for (size_t k = 0; k < scenario->plan_count; k++) {
+            CLEANUP(buf_release) struct buf ca = BUF_INIT;
+            CLEANUP(buf_release) struct buf key = BUF_INIT;
+            const char *fixture = scenario->plans[k].chosen;
+            if (trial_read_ca(runner->fixtures, fixture, &ca, &key, NULL) == 0 && key.len > 0)
+                audit_learn_ca(&ca, &key, &runner->known);
+        }
+    }
+}
+
 static void on_progress(struct loop *loop, struct timer *timer)
 {
     struct runner *runner = container_of(timer, struct runner, progress);
@@ -454,7 +482,7 @@ static void on_progress(struct loop *loop, struct timer *timer)
 
 static void runner_release(struct runner *runner)
 {
-    audit_pool_release(&runner->known);
+    audit_known_release(&runner->known);
     slots_release(&runner->slots);
     loop_release(&runner->loop);
     if (runner->folder && runner->lock_fd >= 0)
@@ -484,6 +512,7 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     if (options->on_progress)
         loop_set_timer(&runner.loop, &runner.progress, io_now_ms() + PROGRESS_MS);
     learn_layouts(&runner);
+    learn_cas(&runner);
     start_trials(&runner);
     return loop_run(&runner.loop, err);
 }

@@ -172,7 +172,7 @@ int validate_cmd(int argc, char **argv)
     struct err err;
     if (cmdline_parse(&argp, VALIDATE, argc, argv, &end) < 0)
         return 2;
-    int ret = suite_layouts(&checking.pool, &checking.diags, &checking.layouts, &err);
+    int ret = suite_names("layouts", &checking.pool, &checking.diags, &checking.layouts, &err);
     if (ret >= 0 && files == end)
         ret = check_project(&checking, &err);
     for (; ret >= 0 && *files; files++)

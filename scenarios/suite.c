@@ -24,12 +24,12 @@ int suite_files(const char *name, struct pool *pool, struct diags *diags,
     return ret < 0 ? ret : folder_list(folder, pool, diags, ret_paths);
 }
 
-int suite_layouts(struct pool *pool, struct diags *diags, const char *const **ret_names,
-                  struct err *err)
+int suite_names(const char *name, struct pool *pool, struct diags *diags,
+                const char *const **ret_names, struct err *err)
 {
     const char *const *paths;
-    size_t count = 0;
-    int ret = suite_files("layouts", pool, diags, &paths, err);
+    size_t count = 0, used = 0;
+    int ret = suite_files(name, pool, diags, &paths, err);
     if (ret < 0)
         return ret;
     while (paths[count])
@@ -37,7 +37,9 @@ int suite_layouts(struct pool *pool, struct diags *diags, const char *const **re
     const char **names = pool_alloc(pool, count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++) {
         const char *base = strrchr(paths[i], '/') + 1;
-        names[i] = pool_copy_n(pool, base, strlen(base) - strlen(".yaml"));
+        size_t len = strcspn(base, ".");
+        if (strcmp(base + len, ".yaml") == 0)
+            names[used++] = pool_copy_n(pool, base, len);
     }
     *ret_names = names;
     return 0;
@@ -49,7 +51,7 @@ int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err)
 {
     CLEANUP(suite_release) struct suite suite = SUITE_INIT;
     CLEANUP(io_free) char *folder = NULL;
-    int ret = suite_layouts(&suite.pool, diags, &suite.layouts, err);
+    int ret = suite_names("layouts", &suite.pool, diags, &suite.layouts, err);
     if (ret >= 0)
         ret = home_find("scenarios/suite", &folder, err);
     if (ret >= 0)

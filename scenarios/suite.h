@@ -36,8 +36,8 @@ int suite_select(const struct suite *suite, const struct selection *selection,
  */
 int suite_files(const char *name, struct pool *pool, struct diags *diags,
                 const char *const **ret_paths, struct err *err);
-/* The names of the layouts: their files' names. Returns as suite_files(). */
-int suite_layouts(struct pool *pool, struct diags *diags, const char *const **ret_names,
-                  struct err *err);
+/* The names of what lies there, layouts or backends: NAME of each NAME.yaml. Returns as above. */
+int suite_names(const char *name, struct pool *pool, struct diags *diags,
+                const char *const **ret_names, struct err *err);
 
 #endif

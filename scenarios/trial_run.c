@@ -367,6 +367,17 @@ static int make_reference(struct lab *lab, const char *fixture, struct tree *ret
     return tree_snapshot(merged, upper, (const char *const *)lab->layout.layers, ret_tree, err);
 }
 
+int trial_read_ca(const char *fixtures_path, const char *fixture, struct buf *ca, struct buf *key,
+                  struct err *err)
+{
+    CLEANUP(io_free) char *ca_path = io_format("%s/%s.crt", fixtures_path, fixture);
+    CLEANUP(io_free) char *key_path = io_format("%s/%s.key", fixtures_path, fixture);
+    if (access(key_path, R_OK) < 0)
+        return 0;
+    int ret = io_read_file(AT_FDCWD, ca_path, ca, 1 << 20, err);
+    return ret < 0 ? ret : io_read_file(AT_FDCWD, key_path, key, 1 << 20, err);
+}
+
 static int audit_machine(struct lab *lab, size_t index, const char *fixture,
                          struct audit_report *ret_report, struct err *err)
 {
@@ -377,20 +388,13 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
     CLEANUP(io_free)
     char *upper = io_format("/proc/%d/root%s/%supper", (int)machine->vmm_pid, path,
                             lab->scenario->disk_bytes ? "disk/" : "");
-    CLEANUP(io_free) char *cert = io_format("%s/%s.crt", lab->setup->fixtures_path, fixture);
-    CLEANUP(io_free) char *key = io_format("%s/%s.key", lab->setup->fixtures_path, fixture);
     CLEANUP(buf_release) struct buf ca = BUF_INIT;
     CLEANUP(buf_release) struct buf ca_key = BUF_INIT;
     CLEANUP(tree_release) struct tree reference = {NULL, 0};
     CLEANUP(tree_release) struct tree found = {NULL, 0};
     const char *const *layers = (const char *const *)lab->layout.layers;
     bool exact = lab->scenario->expect.exact == JUDGE_PASS;
-    bool known = access(key, R_OK) == 0; /* a bad certificate has no place in any store */
-    int ret = 0;
-    if (known)
-        ret = io_read_file(AT_FDCWD, cert, &ca, 1 << 20, err);
-    if (known && ret == 0)
-        ret = io_read_file(AT_FDCWD, key, &ca_key, 1 << 20, err);
+    int ret = trial_read_ca(lab->setup->fixtures_path, fixture, &ca, &ca_key, err);
     if (ret == 0 && exact)
         ret = make_reference(lab, fixture, &reference, err);
     if (ret == 0 && exact)
@@ -398,8 +402,8 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
     if (ret < 0)
         return ret;
     const struct audit_request request = {.root_path = merged,
-                                          .ca_pem = known ? &ca : NULL,
-                                          .ca_key = known ? &ca_key : NULL,
+                                          .ca_pem = ca_key.len ? &ca : NULL,
+                                          .ca_key = ca_key.len ? &ca_key : NULL,
                                           .ca_path = TRIAL_CA_PATH,
                                           .bundle_path = TRIAL_BUNDLE,
                                           .known = lab->setup->known,

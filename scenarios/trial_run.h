@@ -21,7 +21,7 @@ struct trial_setup {
     const char *folder;        /* made by trial_run(); its parent has the slot server */
     const char *fixtures_path; /* scenarios/fixtures */
     const struct backend *backend;
-    const struct audit_pool *known; /* for the audits, see audit.h; or NULL */
+    const struct audit_known *known; /* for the audits, see audit.h; or NULL */
 };
 
 /*
@@ -31,5 +31,12 @@ struct trial_setup {
  */
 int trial_run(const struct trial_setup *setup, const struct trial *trial,
               struct evidence *ret_evidence, struct err *err);
+
+/*
+ * The CA of a fixture and its key, PEM. A fixture without a key is a bad certificate, which
+ * has no place in any store: both stay empty.
+ */
+int trial_read_ca(const char *fixtures_path, const char *fixture, struct buf *ca, struct buf *key,
+                  struct err *err);
 
 #endif

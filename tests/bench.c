@@ -126,11 +126,17 @@ static void bench_trial(const char *state, const char *layout_name)
             give_up(path, &err);
     }
     struct backend backend;
-    backend_from_command((const char *const[]){"true", NULL}, &backend);
-    double trial_ms[ROUNDS], bare_ms[ROUNDS], audit_ms[ROUNDS], more_ms[ROUNDS];
+    if (backend_from_command((const char *const[]){"true", NULL}, &backend, &err) < 0)
+        give_up("backend", &err);
+    double trial_ms[ROUNDS], bare_ms[ROUNDS], audit_ms[ROUNDS], more_ms[ROUNDS], both_ms[ROUNDS];
     CLEANUP(io_free) char *folder = io_format("%s/t", state);
-    CLEANUP(audit_pool_release) struct audit_pool known = {0};
+    CLEANUP(audit_known_release) struct audit_known known = {0};
+    CLEANUP(buf_release) struct buf ca = BUF_INIT;
+    CLEANUP(buf_release) struct buf key = BUF_INIT;
     audit_learn(layout.layers[0], &known); /* as the runner does before its first trial */
+    if (trial_read_ca(fixtures, "ca", &ca, &key, &err) < 0)
+        give_up(fixtures, &err);
+    audit_learn_ca(&ca, &key, &known);
     const struct trial_setup setup = {folder, fixtures, &backend, &known};
     for (int i = -1; i < ROUNDS; i++) { /* the first round warms up */
         double audit, bare_one = bare_machine(&layout, bare);
@@ -141,14 +147,16 @@ static void bench_trial(const char *state, const char *layout_name)
         trial_ms[i] = trial_one;
         audit_ms[i] = audit;
         more_ms[i] = trial_one - bare_one;
+        both_ms[i] = trial_one + audit;
     }
     backend_release(&backend);
     printf("A trial of a backend that does nothing, layout %s, %d pairs, medians:\n", layout_name,
            ROUNDS);
     print_row("harness time, machine's start to its folder's removal", "ms", trial_ms, ROUNDS);
     print_row("a bare machine: namespaces, overlay, chroot, tear-down", "ms", bare_ms, ROUNDS);
-    print_row("difference, pair by pair (at most 25 is wanted)", "ms", more_ms, ROUNDS);
+    print_row("difference, pair by pair", "ms", more_ms, ROUNDS);
     print_row("the audit of the store, not in the above", "ms", audit_ms, ROUNDS);
+    print_row("harness and audit together (at most 25 is wanted)", "ms", both_ms, ROUNDS);
 }
 
 int main(void)

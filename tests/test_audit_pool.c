@@ -139,7 +139,7 @@ static void both_clients_of_a_bundle_agree(void **state)
     CLEANUP(audit_pool_release) struct audit_pool pool = {0};
     for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++) {
         CLEANUP(audit_certs_release) struct audit_certs ca = {0};
-        CLEANUP(audit_tls_server_release) struct audit_tls_server server = {0};
+        CLEANUP(audit_tls_pair_release) struct audit_tls_pair pair = {0};
         CLEANUP(io_free) char *print = io_format("cat " FIX "%s.crt", issuers[i]);
         bool own_key = strcmp(issuers[i], "rotated") == 0;
         FILE *file = fopen(own_key ? FIX "rotated.key" : FIX "ca.key", "re");
@@ -149,7 +149,7 @@ static void both_clients_of_a_bundle_agree(void **state)
         fclose(file);
         parse(&pool, print, &ca);
         struct err err;
-        assert_int_equal(audit_tls_server_init(&server, ca.certs[0]->x509, key, &err), 0);
+        assert_int_equal(audit_tls_pair_init(&pair, ca.certs[0]->x509, key, &err), 0);
         EVP_PKEY_free(key);
         for (size_t j = 0; j < sizeof bundles / sizeof *bundles; j++) {
             CLEANUP(audit_certs_release) struct audit_certs bundle = {0};
@@ -158,8 +158,8 @@ static void both_clients_of_a_bundle_agree(void **state)
             struct err loaded = {""}, given = {""};
             parse(&pool, print_bundle, &bundle);
             assert_true(bundle.plain);
-            int by_file = audit_tls_handshake(&server, path, NULL, &loaded);
-            int by_certs = audit_tls_handshake_certs(&server, &bundle, &given);
+            int by_file = audit_tls_handshake(&pair, path, NULL, &loaded);
+            int by_certs = audit_tls_handshake_certs(&pair, &bundle, &given);
             if (by_file != by_certs || strcmp(loaded.msg, given.msg) != 0)
                 fail_msg("%s by %s: %d (%s), but %d (%s)", issuers[i], bundles[j], by_file,
                          loaded.msg, by_certs, given.msg);

@@ -33,12 +33,12 @@ static EVP_PKEY *read_key(const char *path)
     return key;
 }
 
-static int make_server(const char *ca_path, const char *key_path, struct audit_tls_server *server,
-                       struct err *err)
+static int make_pair(const char *ca_path, const char *key_path, struct audit_tls_pair *pair,
+                     struct err *err)
 {
     X509 *ca = read_cert(ca_path);
     EVP_PKEY *key = read_key(key_path);
-    int ret = audit_tls_server_init(server, ca, key, err);
+    int ret = audit_tls_pair_init(pair, ca, key, err);
     X509_free(ca);
     EVP_PKEY_free(key);
     return ret;
@@ -69,13 +69,13 @@ static void a_client_trusts_exactly_what_its_bundle_holds(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CLEANUP(audit_tls_server_release) struct audit_tls_server server = {0};
+        CLEANUP(audit_tls_pair_release) struct audit_tls_pair pair = {0};
         CLEANUP(io_free) char *ca = io_format(FIX "%s", cases[i].ca);
         CLEANUP(io_free) char *key = io_format(FIX "%s", cases[i].key);
         CLEANUP(io_free) char *bundle = io_format(FIX "%s", cases[i].bundle);
         struct err err = {""};
-        assert_int_equal(make_server(ca, key, &server, &err), 0);
-        int ret = audit_tls_handshake(&server, bundle, NULL, &err);
+        assert_int_equal(make_pair(ca, key, &pair, &err), 0);
+        int ret = audit_tls_handshake(&pair, bundle, NULL, &err);
         if (ret != cases[i].ret || !strstr(err.msg, cases[i].text))
             fail_msg("%s: returns %d (%s)", cases[i].name, ret, err.msg);
     }
@@ -86,37 +86,37 @@ static void a_client_finds_the_ca_by_its_hash_link_only(void **state)
     (void)state;
     CLEANUP(dir_remove) char *dir = dir_make();
     CLEANUP(io_free) char *link = io_format("%s/451e2d0a.0", dir);
-    CLEANUP(audit_tls_server_release) struct audit_tls_server server = {0};
+    CLEANUP(audit_tls_pair_release) struct audit_tls_pair pair = {0};
     CLEANUP(buf_release) struct buf pem = BUF_INIT;
     struct err err;
-    assert_int_equal(make_server(FIX "ca.crt", FIX "ca.key", &server, &err), 0);
+    assert_int_equal(make_pair(FIX "ca.crt", FIX "ca.key", &pair, &err), 0);
     assert_int_equal(io_read_file(AT_FDCWD, FIX "ca.crt", &pem, 1 << 20, &err), 0);
     CLEANUP(io_free) char *file = io_format("%s/ca.pem", dir);
     assert_int_equal(io_write_file(AT_FDCWD, file, pem.data, pem.len, 0644, &err), 0);
-    assert_int_equal(audit_tls_handshake(&server, NULL, dir, &err), -EPROTO);
+    assert_int_equal(audit_tls_handshake(&pair, NULL, dir, &err), -EPROTO);
     assert_int_equal(symlink("ca.pem", link), 0);
-    assert_int_equal(audit_tls_handshake(&server, NULL, dir, &err), 0);
+    assert_int_equal(audit_tls_handshake(&pair, NULL, dir, &err), 0);
 }
 
 /* The client must not fall back to the places that OpenSSL knows of by default. */
 static void the_environment_adds_no_roots(void **state)
 {
     (void)state;
-    CLEANUP(audit_tls_server_release) struct audit_tls_server server = {0};
+    CLEANUP(audit_tls_pair_release) struct audit_tls_pair pair = {0};
     struct err err;
     setenv("SSL_CERT_FILE", FIX "ca.crt", 1);
-    assert_int_equal(make_server(FIX "ca.crt", FIX "ca.key", &server, &err), 0);
-    assert_int_equal(audit_tls_handshake(&server, FIX "pipelock.crt", NULL, &err), -EPROTO);
+    assert_int_equal(make_pair(FIX "ca.crt", FIX "ca.key", &pair, &err), 0);
+    assert_int_equal(audit_tls_handshake(&pair, FIX "pipelock.crt", NULL, &err), -EPROTO);
     unsetenv("SSL_CERT_FILE");
 }
 
 static void a_key_of_another_ca_is_refused(void **state)
 {
     (void)state;
-    struct audit_tls_server server = {0};
+    struct audit_tls_pair pair = {0};
     struct err err;
-    assert_int_equal(make_server(FIX "ca.crt", FIX "rotated.key", &server, &err), -EINVAL);
-    assert_null(server.cert);
+    assert_int_equal(make_pair(FIX "ca.crt", FIX "rotated.key", &pair, &err), -EINVAL);
+    assert_null(pair.server);
 }
 
 static const struct {

@@ -183,8 +183,8 @@ static void a_command_line_is_a_backend_too(void **state)
     static const char *const word[] = {"sh", NULL};
     CLEANUP(backend_release) struct backend by_path = BACKEND_INIT;
     CLEANUP(backend_release) struct backend by_word = BACKEND_INIT;
-    backend_from_command(argv, &by_path);
-    backend_from_command(word, &by_word);
+    assert_int_equal(backend_from_command(argv, &by_path, NULL), 0);
+    assert_int_equal(backend_from_command(word, &by_word, NULL), 0);
     CLEANUP(io_free) char *shell = realpath("/bin/sh", NULL);
     assert_string_equal(by_path.command[DRIVER_SMOLVM][0], shell);
     assert_string_equal(by_path.command[DRIVER_SMOLVM][1], "{plan}");

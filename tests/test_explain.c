@@ -140,6 +140,7 @@ static void rules_names_every_word_and_reply(void **state)
         CLEANUP(io_free) char *line = io_format("%s %d %s", row->name, row->status, row->source);
         check_words(&run, "rules", line);
     }
+    check_words(&run, "rules", "one a line in $KILLPOINT_FAULTS, which may also be @FILE");
 }
 
 static void verdicts_names_every_verdict(void **state)

@@ -168,8 +168,8 @@ static void times_are_for_terminals_alone(void **state)
     release(&bench);
 }
 
-/* 301 bytes whose 300th is the first half of a character: it is kept whole. */
-static void long_texts_are_cut_between_characters(void **state)
+/* Both cuts fall into a character, which is kept whole or left out. */
+static void of_long_texts_start_and_end_are_shown(void **state)
 {
     (void)state;
     struct bench bench;
@@ -177,17 +177,51 @@ static void long_texts_are_cut_between_characters(void **state)
     CLEANUP(io_free)
     char *event = io_format(
         "{\"id\": \"a/one@mini\", \"verdict\": \"FAIL\", \"checks\": [{\"id\": \"x\", \"result\":"
-        " \"fail\", \"decides\": true, \"expected\": \"%0299d\", \"found\": "
-        "\"%0299d\u00e9more\"}]}",
-        0, 0);
+        " \"fail\", \"decides\": true, \"expected\": \"%0300d\", \"found\": "
+        "\"%099d\u00e9middle\u00e9%0198dE\"}]}",
+        0, 0, 0);
     CLEANUP(io_free)
     char *expected =
-        io_format("      expected  %0299d\n      found     %0299d\u00e9 \u2026\n", 0, 0);
+        io_format("      expected  %0300d\n      found     %099d\u00e9 \u2026 %0198dE\n", 0, 0, 0);
     start(&bench, "hardened");
     tell(&bench, event);
     finish(&bench, &outcome);
     assert_non_null(strstr(bench.table, expected));
     release(&bench);
+}
+
+#define CHECK(id, decides)                                                                         \
+    "{\"id\": \"" id "\", \"result\": \"fail\", \"decides\": " decides ", \"expected\": \"y\","    \
+    " \"found\": \"z\"}"
+
+static void what_follows_from_a_crash_is_only_counted(void **state)
+{
+    (void)state;
+    static const char *const verdicts[] = {"CRASH", "TIMEOUT"};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+        struct run_outcome outcome = {.counts = {[VERDICT_CRASH] = 1}};
+        CLEANUP(io_free)
+        char *event = io_format(
+            "{\"id\": \"a/one@mini\", \"verdict\": \"%s\", \"checks\": [" CHECK(
+                "claim", "true") "," CHECK("settle",
+                                           "true") "," CHECK("fired",
+                                                             "false") "," CHECK("store/must/x",
+                                                                                "true") "]}",
+            verdicts[i]);
+        CLEANUP(io_free)
+        char *expected = io_format("%-11s a/one@mini\n"
+                                   "    claim\n      expected  y\n      found     z\n"
+                                   "    fired\n      expected  y\n      found     z\n"
+                                   "    2 more failed, as is to be expected then\n"
+                                   "    again     ",
+                                   verdicts[i]);
+        start(&bench, "hardened");
+        tell(&bench, event);
+        finish(&bench, &outcome);
+        assert_non_null(strstr(bench.table, expected));
+        release(&bench);
+    }
 }
 
 static void full_disk_is_noticed(void **state)
@@ -212,7 +246,8 @@ int main(void)
         cmocka_unit_test(command_behind_dashes_is_asked_for_again),
         cmocka_unit_test(nothing_played_is_said),
         cmocka_unit_test(times_are_for_terminals_alone),
-        cmocka_unit_test(long_texts_are_cut_between_characters),
+        cmocka_unit_test(of_long_texts_start_and_end_are_shown),
+        cmocka_unit_test(what_follows_from_a_crash_is_only_counted),
         cmocka_unit_test(full_disk_is_noticed),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);

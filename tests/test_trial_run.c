@@ -112,7 +112,7 @@ static void start(struct bench *bench, const char *name, const char *keys,
     if (scenario_parse("made-up.yaml", text, strlen(text), NULL, &bench->set, &diags) < 0)
         print_diags(&diags, name);
     diags_release(&diags);
-    backend_from_command(command, &bench->backend);
+    assert_int_equal(backend_from_command(command, &bench->backend, NULL), 0);
     if (home_find("scenarios/fixtures", &bench->fixtures, &err) < 0)
         fail_msg("%s", err.msg);
     bench->folder = dir_make();
