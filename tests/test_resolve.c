@@ -46,7 +46,7 @@ static const struct {
     {"jail/", NULL},
     {"jail/etc/", NULL},
     {"jail/link", "/etc"},
-    {"work/", NULL},
+    {"home/", NULL},
     {"proc/", NULL},
     {"tmp/", NULL},
 };
@@ -110,7 +110,7 @@ static void open_descriptors(void)
         unlink("/etc/first") < 0 || rmdir("/etc/dir") < 0 || pipe(pipe_fds) < 0)
         _exit(2);
     put(pipe_fds[1], FD_PIPE);
-    if (chdir("/work") < 0)
+    if (chdir("/home") < 0)
         _exit(3);
 }
 
@@ -214,8 +214,8 @@ static const struct row {
     {"/etc/odd (deleted)", AT_FDCWD, false, "/etc/odd (deleted)", EXISTS},
     {"/" N255 "/" N255, AT_FDCWD, false, "/" N255 "/" N255, EXISTS},
     {"/" N255 "/" N255 "6", AT_FDCWD, false, "/" N255 "/" N255 "6", LACKS},
-    {"x", AT_FDCWD, false, "/work/x", LACKS},
-    {".", AT_FDCWD, false, "/work", EXISTS},
+    {"x", AT_FDCWD, false, "/home/x", LACKS},
+    {".", AT_FDCWD, false, "/home", EXISTS},
     {"../etc/certs/x", AT_FDCWD, false, "/etc/ssl/certs/x", LACKS},
     {"../../../etc", AT_FDCWD, false, "/etc", EXISTS},
     {"certs/ca.pem", FD_DIR, false, "/etc/ssl/certs/ca.pem", EXISTS},
@@ -231,7 +231,7 @@ static const struct row {
     {"/proc/self/fd/41", AT_FDCWD, true, "/etc/ssl/certs/ca.pem", EXISTS},
     {"/proc/thread-self/fd/41", AT_FDCWD, true, "/etc/ssl/certs/ca.pem", EXISTS},
     {"/proc/self/fd/42", AT_FDCWD, true, "/etc/gone (deleted)", EXISTS | FOREIGN},
-    {"/proc/self/cwd/x", AT_FDCWD, false, "/work/x", LACKS},
+    {"/proc/self/cwd/x", AT_FDCWD, false, "/home/x", LACKS},
     {"/proc/self/root/etc/certs/x", AT_FDCWD, false, "/etc/ssl/certs/x", LACKS},
 };
 
@@ -365,12 +365,12 @@ static void removed_working_folder_is_none(void **state)
     (void)state;
     need_root();
     CLEANUP(guest_stop) struct guest guest = guest_start(0, enter_chroot, NULL);
-    CLEANUP(io_free) char *work = io_format("%s/work", guest.folder);
-    assert_int_equal(rmdir(work), 0);
-    expect_path(&guest, "x", false, "/work (deleted)/x", FOREIGN);
+    CLEANUP(io_free) char *home = io_format("%s/home", guest.folder);
+    assert_int_equal(rmdir(home), 0);
+    expect_path(&guest, "x", false, "/home (deleted)/x", FOREIGN);
     expect_path(&guest, "../x", false, "/x", LACKS);
-    expect_path(&guest, "../work/x", false, "/work/x", LACKS);
-    expect_path(&guest, "/work", false, "/work", LACKS);
+    expect_path(&guest, "../home/x", false, "/home/x", LACKS);
+    expect_path(&guest, "/home", false, "/home", LACKS);
 }
 
 static void refusals_name_the_error_and_leave_the_result(void **state)
@@ -400,7 +400,7 @@ static void kernel_agrees(void **state)
     static const char *const words[] = {"etc", "ssl",  "certs",    "abs",    "up",   "..",
                                         ".",   "file", "dangling", "ca.pem", "loop", "chain",
                                         "out", "new",  "proc",     "self",   "fd",   "cwd",
-                                        "dev", "work", "bin",      "0",      "",     "log"};
+                                        "dev", "home", "bin",      "0",      "",     "log"};
     uint64_t rounds;
     struct random random = random_start(&rounds);
     struct resolve_root root;
