@@ -182,7 +182,7 @@ static int tracee_main(const char *name)
 
 /* What is done at an entry, and at the exit when it returns PTRACE_SYSCALL. */
 struct actions {
-    int (*entry)(struct arch_regs *regs, unsigned long message);
+    enum __ptrace_request (*entry)(struct arch_regs *regs, unsigned long message);
     void (*exit)(struct arch_regs *regs);
 };
 
@@ -205,7 +205,7 @@ static int take_stop(pid_t pid, int status, const struct actions *actions, struc
         assert_int_equal(ptrace(PTRACE_GETEVENTMSG, pid, 0L, &message), 0);
         assert_int_equal(arch_read(pid, &regs), 0);
         outcome->stops++;
-        int request = actions->entry(&regs, message);
+        enum __ptrace_request request = actions->entry(&regs, message);
         assert_int_equal(arch_write(pid, &regs), 0);
         return (int)ptrace(request, pid, 0L, 0L);
     }
@@ -251,7 +251,7 @@ static struct outcome trace(const char *name, const struct actions *actions)
 
 /* --- tests ------------------------------------------------------------------------------ */
 
-static int skip_marked(struct arch_regs *regs, unsigned long message)
+static enum __ptrace_request skip_marked(struct arch_regs *regs, unsigned long message)
 {
     if (message == FILTER_FOREIGN || arch_argument(regs, 5) == (uint64_t)SKIP_ME) {
         arch_set_number(regs, -1);
@@ -260,7 +260,7 @@ static int skip_marked(struct arch_regs *regs, unsigned long message)
     return PTRACE_CONT;
 }
 
-static int go_on(struct arch_regs *regs, unsigned long message)
+static enum __ptrace_request go_on(struct arch_regs *regs, unsigned long message)
 {
     (void)regs;
     (void)message;
@@ -312,7 +312,7 @@ static void foreign_calls_are_seen(void **state)
 #endif
 }
 
-static int tear(struct arch_regs *regs, unsigned long message)
+static enum __ptrace_request tear(struct arch_regs *regs, unsigned long message)
 {
     assert_int_equal(message, row_of("write"));
     assert_int_equal(arch_number(regs), SYS_write);
