@@ -24,12 +24,12 @@ say = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$@)")
 src = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(OBJ)/%.o,$(1))
 FAULT := $(call objs,$(call src,fault))
-FAULT_LIBS := -lseccomp -lxxhash
+FAULT_LIBS := -l:libseccomp.a -l:libxxhash.a
 FAKES := $(call objs,$(call src,fakes))
 RUNNER := $(call objs,$(call src,scenarios))
 IMPL := $(call objs,$(call src,impl))
 
-PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/fakes/smolvm
+PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/bin/faultrun $(BUILD)/fakes/smolvm
 TEST_LAYOUTS := bookworm bookworm-mini bullseye-mini trixie-mini host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 
@@ -58,7 +58,11 @@ $(BUILD)/bin/provision-ca: $(OBJ)/impl/provision_ca_main.o $(IMPL)
 	$(call link,-lcrypto -ljansson)
 $(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-ljansson -lcrypto $(FAULT_LIBS))
+	$(call link,-ljansson $(FAULT_LIBS))
+# Static, so that it can be copied into any guest; the sanitizers cannot be linked so.
+$(BUILD)/bin/faultrun: $(OBJ)/fault/faultrun_main.o $(FAULT)
+	$(call say,LD)
+	$(call link,$(FAULT_LIBS) $(if $(filter asan,$(VARIANT)),,-static-pie))
 $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))

@@ -2,7 +2,7 @@
  * journal.h: STATE/journal.ndjson, one line for every call of a CLI.
  *
  * {"seq":N, "start_ns":…, "end_ns":…, "argv":[…], "verb":"exec", "machine":"m"|null,
- *  "status":N|null, "signal":N|null, "stdout":{"bytes":N,"sha256":"…","head":"…"},
+ *  "status":N|null, "signal":N|null, "stdout":{"bytes":N,"xxh128":"…","head":"…"},
  *  "stderr":{…}, "rules":[{"rule":"…","fired":N}]}
  *
  * start_ns and end_ns are CLOCK_MONOTONIC. head holds at most 4096 bytes, made valid UTF-8.

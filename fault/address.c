@@ -53,6 +53,20 @@ void address_print(const struct address *address, struct buf *text)
     buf_printf(text, "#%" PRIu32, address->n);
 }
 
+void address_add_rule(const struct address *address, enum rule_scope scope, struct buf *text)
+{
+    buf_printf(text, "%s:comm=", address->place);
+    buf_add_encoded(text, address->comm);
+    if (*address->path) {
+        CLEANUP(buf_release) struct buf glob = BUF_INIT;
+        for (const char *at = address->path; *at; at++)
+            buf_printf(&glob, strchr("*?[\\", *at) ? "\\%c" : "%c", *at);
+        buf_add(text, ":path=");
+        buf_add_encoded(text, buf_str(&glob));
+    }
+    buf_printf(text, ":when=%" PRIu32 ":scope=%s\n", address->n, rule_scope_words[scope]);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     return a->n == b->n && strcmp(a->comm, b->comm) == 0 && strcmp(a->place, b->place) == 0 &&

@@ -55,6 +55,9 @@ void address_print(const struct address *address, struct buf *text);
 int address_parse(const char *text, struct address *ret_address, size_t *ret_column,
                   struct err *err);
 
+/* Appends the text of the rule, and a newline, that kills this scope at the address. */
+void address_add_rule(const struct address *address, enum rule_scope scope, struct buf *text);
+
 bool address_equal(const struct address *a, const struct address *b);
 
 struct address_book {

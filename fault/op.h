@@ -12,6 +12,7 @@
 #ifndef KILLPOINT_OP_H
 #define KILLPOINT_OP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum op {
@@ -37,10 +38,23 @@ enum op {
 #define OP_BIT(op) (1U << (unsigned)(op))
 #define OP_ALL (OP_BIT(OP_COUNT) - 1U)
 
+/* Where a call's arguments stand, from 1; 0: it has no such argument. */
+struct op_args {
+    signed char dir;    /* the descriptor that path starts from */
+    signed char path;   /* the name that is changed, created or removed; for rename the source */
+    signed char fd;     /* the descriptor of what is changed */
+    signed char flags;  /* open's and AT_*; for openat2 the address of struct open_how */
+    signed char mode;   /* of what is created */
+    signed char length; /* how many bytes are written at most, or for the v calls how many parts */
+    signed char target_dir, target; /* rename's new name */
+};
+
 struct op_call {
     const char *name; /* as libseccomp calls it; the FICLONE ioctls have names of our own */
     enum op op;
-    int number; /* of calls newer than libseccomp 2.5.4, on x86_64 and aarch64; else -1 */
+    int number;   /* of calls newer than libseccomp 2.5.4, on x86_64 and aarch64; else -1 */
+    bool follows; /* a link as last part of path, unless flags say otherwise */
+    struct op_args args;
 };
 
 /*

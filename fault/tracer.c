@@ -61,8 +61,8 @@ static void drop(struct tracer *tracer, pid_t tid)
         if ((*at)->tid == tid) {
             struct tracee *gone = *at;
             *at = gone->next;
-            if (tracer->hooks)
-                tracer->hooks->gone(tracer, gone);
+            if (tracer->hooks && gone->state != TRACEE_ENDED)
+                tracer->hooks->gone(tracer, gone, gone->tree);
             free(gone);
             return;
         }
@@ -300,6 +300,8 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
     else {
         tracee->state = TRACEE_ENDED;
         tracee->tree = TREE_NONE;
+        if (tracer->hooks)
+            tracer->hooks->gone(tracer, tracee, tree);
     }
     if (freezing)
         kill_when_still(tracer, tree);

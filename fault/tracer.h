@@ -64,8 +64,9 @@ struct tracer_hooks {
     enum tracer_next (*began)(struct tracer *, struct tracee *, bool executed);
     /* Just after a fork, in the parent. */
     enum tracer_next (*spawned)(struct tracer *, struct tracee *);
-    /* The tracee ended, or another thread's execve took its place. It is freed after this. */
-    void (*gone)(struct tracer *, struct tracee *);
+    /* The tracee of this tree ended, or another thread's execve took its place. It does not
+     * count any more. */
+    void (*gone)(struct tracer *, struct tracee *, int tree);
 };
 
 enum tracer_result {

@@ -103,7 +103,7 @@ static void remove_stale_runs(const char *state_path)
     DIR *dir = opendir(state_path);
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
-        if (strncmp(entry->d_name, "run-", 4) != 0 && strncmp(entry->d_name, ".new-run-", 9) != 0)
+        if (strncmp(entry->d_name, "run-", 4) != 0)
             continue;
         CLEANUP(io_free) char *path = io_format("%s/%s", state_path, entry->d_name);
         CLEANUP(io_close) int lock_fd = -1;

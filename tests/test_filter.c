@@ -207,7 +207,7 @@ static int take_stop(pid_t pid, int status, const struct actions *actions, struc
         outcome->stops++;
         enum __ptrace_request request = actions->entry(&regs, message);
         assert_int_equal(arch_write(pid, &regs), 0);
-        return (int)ptrace(request, pid, 0L, 0L);
+        return (int)ptrace((enum __ptrace_request)request, pid, 0L, 0L);
     }
     if (signum == (SIGTRAP | 0x80)) {
         assert_int_equal(arch_read(pid, &regs), 0);

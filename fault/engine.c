@@ -1,0 +1,690 @@
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum stop_state {
+    STOP_WAITS,   /* in the queue */
+    STOP_DELAYED, /* by a rule */
+    STOP_RUNS,    /* to its exit */
+    STOP_DIES,
+    STOP_AGAIN /* its call is done but starts anew after a signal: the same attempt */
+};
+
+/* What the engine knows of a stopped thread. */
+struct engine_stop {
+    struct engine *engine;
+    struct engine_tree *tree;
+    struct tracee *tracee;
+    struct engine_stop *next;  /* in the queue */
+    struct engine_stop *outer; /* of the same thread: STOP_AGAIN, under a signal's handler */
+    enum stop_state state;
+    bool named;   /* the attempt is counted */
+    bool touched; /* its files' state is followed */
+    bool at_call;
+    struct attempt attempt;
+    struct address address;
+    const struct rule *rule; /* of an action that is not over; NULL: none */
+    bool skipped;
+    struct timer timer;
+};
+
+/* How often a rule matched; process 0: in the whole tree. */
+struct engine_count {
+    size_t rule;
+    pid_t process;
+    uint64_t n;
+    struct engine_count *next;
+};
+
+static enum tracer_next take(struct engine_stop *stop);
+static void advance(struct engine *engine);
+
+static struct engine_tree *find_tree(const struct engine *engine, int number)
+{
+    struct engine_tree *tree = engine->trees;
+    while (tree && tree->number != number)
+        tree = tree->next;
+    return tree;
+}
+
+/* --- stops --------------------------------------------------------------------- */
+
+static void on_delay_over(struct loop *loop, struct timer *timer);
+
+static struct engine_stop *stop_new(struct engine *engine, struct engine_tree *tree,
+                                    struct tracee *tracee)
+{
+    struct engine_stop *stop = calloc(1, sizeof *stop);
+    if (!stop)
+        abort();
+    stop->engine = engine;
+    stop->tree = tree;
+    stop->tracee = tracee;
+    stop->outer = tracee->stop;
+    stop->timer.fire = on_delay_over;
+    tracee->stop = stop;
+    return stop;
+}
+
+static void stop_free(struct engine_stop *stop)
+{
+    struct engine *engine = stop->engine;
+    for (struct engine_stop **at = &engine->queue; *at; at = &(*at)->next)
+        if (*at == stop) {
+            *at = stop->next;
+            break;
+        }
+    loop_clear_timer(engine->loop, &stop->timer);
+    stop->tracee->stop = stop->outer;
+    attempt_release(&stop->attempt);
+    address_release(&stop->address);
+    free(stop);
+}
+
+static void enqueue(struct engine_stop *stop)
+{
+    struct engine_stop **at = &stop->engine->queue;
+    while (*at)
+        at = &(*at)->next;
+    stop->state = STOP_WAITS;
+    stop->next = NULL;
+    *at = stop;
+}
+
+/* Lets those who wait go on until one of them is under way. */
+static void advance(struct engine *engine)
+{
+    while (!engine->running && engine->queue) {
+        struct engine_stop *stop = engine->queue;
+        struct tracee *tracee = stop->tracee;
+        engine->queue = stop->next;
+        tracer_resume(&engine->tracer, tracee, take(stop));
+    }
+}
+
+static void on_delay_over(struct loop *loop, struct timer *timer)
+{
+    (void)loop;
+    struct engine_stop *stop = container_of(timer, struct engine_stop, timer);
+    struct engine *engine = stop->engine;
+    if (stop->at_call) {
+        enqueue(stop);
+        advance(engine);
+        return;
+    }
+    struct tracee *tracee = stop->tracee;
+    stop_free(stop);
+    tracer_resume(&engine->tracer, tracee, TRACER_RUN);
+}
+
+/* The tree cannot be followed exactly any more; the first reason is kept. */
+static void distrust(struct engine_tree *tree, const struct err *err)
+{
+    if (tree->err.msg[0] == '\0')
+        tree->err = *err;
+}
+
+/* --- rules ------------------------------------------------------------------------ */
+
+static uint64_t count(struct engine_tree *tree, size_t rule, pid_t process)
+{
+    struct engine_count *at = tree->counts;
+    while (at && (at->rule != rule || at->process != process))
+        at = at->next;
+    if (!at) {
+        at = calloc(1, sizeof *at);
+        if (!at)
+            abort();
+        *at = (struct engine_count){rule, process, 0, tree->counts};
+        tree->counts = at;
+    }
+    return ++at->n;
+}
+
+/* The first rule that fires here, or -1. All that match count. op: OP_COUNT where none is. */
+static int match(struct engine_tree *tree, const struct tracee *tracee, enum rule_place place,
+                 const struct attempt *attempt, const struct address *address)
+{
+    int first = -1;
+    for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
+        const struct rule *rule = &tree->rules->rules[i];
+        if (rule->place != place || !rule_in_call(rule, tree->call, tree->nth) ||
+            (place == RULE_BEGIN && rule->scope != RULE_PROCESS) ||
+            !rule_matches(rule, attempt ? address->path : NULL, address->comm))
+            continue;
+        if (attempt && !(rule->ops & OP_BIT(attempt->op)))
+            continue;
+        if (attempt && rule->action == RULE_ERROR &&
+            !op_can_fail(attempt->op, attempt->call->name, rule->errnum))
+            continue;
+        if (attempt && rule->persist_bytes >= 0 && !attempt->call->args.length)
+            continue;
+        uint64_t n = count(tree, i, rule->per == RULE_PER_PROCESS ? tracee->process : 0);
+        if (first < 0 && rule_when_has(&rule->when, n))
+            first = (int)i;
+    }
+    return first;
+}
+
+/* Whether the thread itself is killed by the rule's signal. */
+static bool is_deadly(const struct rule *rule)
+{
+    return rule->signal == SIGKILL && rule->scope != RULE_CLIENT;
+}
+
+static void note_fired(struct engine_tree *tree, const struct rule *rule, int times)
+{
+    for (size_t i = 0; tree->rules && i < tree->rules->count; i++)
+        if (rule == &tree->rules->rules[i])
+            tree->fired[i] += (uint64_t)times;
+}
+
+/*
+ * Sends the rule's signal. Returns whether there was somebody in its scope; when not, the rule
+ * has not fired. It counts as fired before, since scope=vm does not come back.
+ */
+static bool send_signal(const struct engine_stop *stop, const struct rule *rule)
+{
+    struct tracer *tracer = &stop->engine->tracer;
+    bool sent = true;
+    note_fired(stop->tree, rule, 1);
+    if (rule->scope == RULE_TREE)
+        tracer_kill(tracer, stop->tree->number, rule->signal);
+    else if (rule->scope == RULE_PROCESS)
+        tracer_kill_process(tracer, stop->tracee->process, rule->signal);
+    else
+        sent = stop->tree->owner->kill_scope(stop->tree, rule);
+    if (!sent)
+        note_fired(stop->tree, rule, -1);
+    return sent;
+}
+
+/* --- a call's entry ----------------------------------------------------------------- */
+
+static enum tracer_next run(struct engine_stop *stop)
+{
+    stop->engine->running = stop->tracee;
+    stop->state = STOP_RUNS;
+    return TRACER_RUN_TO_EXIT;
+}
+
+/* Nobody's call is done until the thread is gone. */
+static enum tracer_next die(struct engine_stop *stop)
+{
+    stop->engine->running = stop->tracee;
+    stop->state = STOP_DIES;
+    return TRACER_HOLD;
+}
+
+static enum tracer_next hold(struct engine_stop *stop, const struct rule *rule)
+{
+    note_fired(stop->tree, rule, 1);
+    stop->state = STOP_DELAYED;
+    loop_set_timer(stop->engine->loop, &stop->timer, io_now_ms() + rule->delay_ms);
+    return TRACER_HOLD;
+}
+
+static enum tracer_next act_before(struct engine_stop *stop, const struct rule *rule)
+{
+    pid_t tid = stop->tracee->tid;
+    if (rule->action == RULE_DELAY)
+        return hold(stop, rule);
+    if (rule->action == RULE_ERROR) {
+        note_fired(stop->tree, rule, 1);
+        stop->rule = rule;
+        stop->skipped = attempt_skip(&stop->attempt, tid) == 0;
+        return run(stop);
+    }
+    if (rule->persist_bytes >= 0) {
+        stop->rule = rule;
+        attempt_cut(&stop->attempt, tid, (uint64_t)rule->persist_bytes);
+        return run(stop);
+    }
+    if (is_deadly(rule)) {
+        if (send_signal(stop, rule))
+            return die(stop);
+    } else if (rule->scope == RULE_CLIENT)
+        send_signal(stop, rule);
+    else { /* it comes before the call, so the call waits for it outside of the kernel */
+        stop->rule = rule;
+        stop->skipped = attempt_skip(&stop->attempt, tid) == 0;
+    }
+    return run(stop);
+}
+
+static enum tracer_next act(struct engine_stop *stop, const struct rule *rule)
+{
+    if (rule->timing == RULE_BEFORE)
+        return act_before(stop, rule);
+    stop->rule = rule;
+    return run(stop);
+}
+
+static void read_comm(pid_t tid, char comm[RULE_COMM_MAX + 1])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)tid);
+    CLEANUP(io_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, comm, RULE_COMM_MAX);
+    if (n > 0 && comm[n - 1] == '\n')
+        n--;
+    comm[n > 0 ? n : 0] = '\0';
+}
+
+/* Follows the state of the files that the call is about. */
+static void touch(struct engine_stop *stop)
+{
+    struct engine_tree *tree = stop->tree;
+    const struct attempt *attempt = &stop->attempt;
+    struct err err;
+    if (attempt->op == OP_SYNC || (!tree->records && !tree->stop_at_point))
+        return;
+    int ret = tree_state_touch(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
+                               attempt->has_target, &err);
+    if (ret == 0 && attempt->has_target)
+        ret = tree_state_touch(&tree->state, tree->root.fd, buf_str(&attempt->target.path), true,
+                               &err);
+    stop->touched = ret == 0;
+    if (ret < 0)
+        distrust(tree, &err);
+}
+
+static void look_again(struct engine_stop *stop)
+{
+    struct engine_tree *tree = stop->tree;
+    const struct attempt *attempt = &stop->attempt;
+    struct err err;
+    int ret = tree_state_update(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
+                                attempt->has_target, attempt->range, &err);
+    if (ret == 0 && attempt->has_target)
+        ret = tree_state_update(&tree->state, tree->root.fd, buf_str(&attempt->target.path), true,
+                                TREE_STATE_WHOLE, &err);
+    if (ret < 0)
+        distrust(tree, &err);
+}
+
+/* Gives the attempt its address; the first time that it is looked at. */
+static void name(struct engine_stop *stop)
+{
+    struct engine_tree *tree = stop->tree;
+    const char *path = buf_str(&stop->attempt.path.path);
+    char comm[RULE_COMM_MAX + 1];
+    read_comm(stop->tracee->tid, comm);
+    if (stop->attempt.makes_temporary && !stop->attempt.path.exists)
+        address_book_temporary(&tree->book, path);
+    address_book_name(&tree->book, comm, op_name(stop->attempt.op), path, &stop->address);
+    tree->attempts++;
+    stop->named = true;
+    if (tree->records) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT;
+        address_print(&stop->address, &text);
+        trace_digest_add(&tree->trace, buf_str(&text));
+    }
+    touch(stop);
+}
+
+static bool is_own_file(const struct engine_tree *tree, const struct attempt *attempt)
+{
+    const struct stat *st = &attempt->path.stat;
+    for (size_t i = 0; attempt->by_fd && i < 3; i++)
+        if (tree->own_files[i].ino && tree->own_files[i].ino == st->st_ino &&
+            tree->own_files[i].dev == st->st_dev)
+            return true;
+    return false;
+}
+
+/* The stop's turn. It may be freed. */
+static enum tracer_next take(struct engine_stop *stop)
+{
+    static const struct rule kill_rule = RULE_INIT;
+    struct engine_tree *tree = stop->tree;
+    if (stop->named) /* a delay is over, or the call starts anew */
+        return run(stop);
+    if (stop->attempt.kind != ATTEMPT_CALL || is_own_file(tree, &stop->attempt)) {
+        stop_free(stop);
+        return TRACER_RUN;
+    }
+    name(stop);
+    if (tree->stop_at_point && tree->points + 1 == tree->stop_at_point) {
+        tree->stop_at_point = 0;
+        if (tree->stop_scope == RULE_TREE)
+            return act_before(stop, &kill_rule);
+        tracer_kill_process(&stop->engine->tracer, stop->tracee->process, SIGKILL);
+        return die(stop);
+    }
+    int rule = match(tree, stop->tracee, RULE_OPERATION, &stop->attempt, &stop->address);
+    return rule < 0 ? run(stop) : act(stop, &tree->rules->rules[rule]);
+}
+
+/* --- places without a call to wait for ------------------------------------------------ */
+
+static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree,
+                                 struct tracee *tracee, enum rule_place place)
+{
+    char comm[RULE_COMM_MAX + 1];
+    CLEANUP(address_release) struct address address = ADDRESS_INIT;
+    read_comm(tracee->tid, comm);
+    address_book_name(&tree->book, comm, rule_place_words[place], "", &address);
+    if (tree->records_places) {
+        struct engine_event event = {.address = &address};
+        tree->owner->seen(tree, &event);
+    }
+    int index = match(tree, tracee, place, NULL, &address);
+    if (index < 0)
+        return TRACER_RUN;
+    const struct rule *rule = &tree->rules->rules[index];
+    struct engine_stop *stop = stop_new(engine, tree, tracee);
+    if (rule->action == RULE_DELAY)
+        return hold(stop, rule);
+    bool dies = send_signal(stop, rule) && is_deadly(rule);
+    stop_free(stop);
+    return dies ? TRACER_HOLD : TRACER_RUN;
+}
+
+static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree *tree)
+{
+    struct err err;
+    err_text(&err, ENOTSUP,
+             "a 32-bit program runs in the tree, whose calls cannot be told: the tree was killed");
+    distrust(tree, &err);
+    tracer_kill(&engine->tracer, tree->number, SIGKILL);
+    return TRACER_HOLD;
+}
+
+/* A file that may be written without a call; only one that is open for writing counts. */
+static void count_mapping(struct engine_tree *tree, const struct tracee *tracee)
+{
+    struct arch_regs regs;
+    struct stat st;
+    char path[64];
+    if (arch_read(tracee->tid, &regs) < 0)
+        return;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracee->tid, (int)arch_argument(&regs, 4));
+    if (lstat(path, &st) == 0 && (st.st_mode & S_IWUSR) && stat(path, &st) == 0 &&
+        S_ISREG(st.st_mode) && st.st_nlink > 0)
+        tree->mappings++;
+}
+
+/* --- the tracer's hooks ------------------------------------------------------------------ */
+
+static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, unsigned data)
+{
+    struct engine *engine = container_of(tracer, struct engine, tracer);
+    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    if (!tree)
+        return TRACER_RUN;
+    if (data == FILTER_FOREIGN)
+        return refuse_foreign(engine, tree);
+    if (data == FILTER_EXIT_GROUP)
+        return at_place(engine, tree, tracee, RULE_EXIT);
+    if (data == FILTER_MMAP) {
+        count_mapping(tree, tracee);
+        return TRACER_RUN;
+    }
+    struct engine_stop *stop = stop_new(engine, tree, tracee);
+    struct err err;
+    stop->at_call = true;
+    if (attempt_read(tracee->tid, data, &tree->root, &stop->attempt, &err) < 0)
+        distrust(tree, &err);
+    struct engine_stop *outer = stop->outer;
+    if (outer && attempt_is_same_call(&outer->attempt.regs, &stop->attempt.regs)) {
+        stop_free(stop);
+        stop = outer;
+    }
+    if (stop->attempt.kind == ATTEMPT_PIPEWRITE) {
+        stop_free(stop);
+        return at_place(engine, tree, tracee, RULE_PIPEWRITE);
+    }
+    if (engine->running && stop->attempt.kind == ATTEMPT_CALL) {
+        enqueue(stop);
+        return TRACER_HOLD;
+    }
+    return take(stop);
+}
+
+static void forget_gone_names(struct engine_stop *stop, int64_t result)
+{
+    const struct attempt *attempt = &stop->attempt;
+    struct address_book *book = &stop->tree->book;
+    bool gone = attempt->op == OP_UNLINK || attempt->op == OP_RMDIR || attempt->op == OP_RENAME;
+    if (result == 0 && gone)
+        address_book_forget(book, buf_str(&attempt->path.path));
+    else if (result < 0 && attempt->makes_temporary && !attempt->path.exists)
+        address_book_forget(book, buf_str(&attempt->path.path));
+}
+
+/* The call is done, or was not and never will be: what it changed, and that it is told. */
+static void conclude(struct engine_stop *stop, int64_t result, bool done)
+{
+    struct engine_tree *tree = stop->tree;
+    struct engine_event event = {
+        .address = &stop->address, .is_attempt = true, .result = result, .done = done};
+    tree_state_digest(&tree->state, event.before); /* nobody else's call was done since */
+    uint64_t before[2] = {tree->state.digest[0], tree->state.digest[1]};
+    if (done && stop->touched)
+        look_again(stop);
+    if (memcmp(before, tree->state.digest, sizeof before) != 0)
+        event.point = ++tree->points;
+    forget_gone_names(stop, result);
+    if (tree->records)
+        tree->owner->seen(tree, &event);
+}
+
+/* At the exit of a call that a rule has changed. Returns what the call returned. */
+static int64_t act_at_exit(struct engine_stop *stop, int64_t result)
+{
+    const struct rule *rule = stop->rule;
+    const struct attempt *attempt = &stop->attempt;
+    pid_t tid = stop->tracee->tid;
+    if (rule->action == RULE_ERROR) {
+        attempt_return(attempt, tid, -rule->errnum);
+        return -rule->errnum;
+    }
+    if (rule->persist_bytes >= 0)
+        attempt_uncut(attempt, tid);
+    return result;
+}
+
+static bool starts_anew(int64_t result)
+{
+    return result <= -512 && result >= -516; /* ERESTARTSYS and its kind */
+}
+
+/* After the call: a signal, or a delay. Returns TRACER_HOLD when the thread is not to go on. */
+static enum tracer_next act_after(struct engine_stop *stop, const struct rule *rule)
+{
+    if (rule->action == RULE_DELAY) {
+        stop->at_call = false;
+        stop->engine->running = NULL;
+        return hold(stop, rule);
+    }
+    if (rule->action == RULE_SIGNAL && send_signal(stop, rule) && is_deadly(rule))
+        return die(stop);
+    return TRACER_RUN;
+}
+
+static enum tracer_next left(struct tracer *tracer, struct tracee *tracee)
+{
+    struct engine *engine = container_of(tracer, struct engine, tracer);
+    struct engine_stop *stop = tracee->stop;
+    struct arch_regs regs = {.has_new_number = false};
+    if (!stop || stop->state != STOP_RUNS)
+        return TRACER_RUN;
+    int64_t result = arch_read(tracee->tid, &regs) < 0 ? -EINTR : arch_result(&regs);
+    const struct rule *rule = stop->rule;
+    stop->rule = NULL;
+    engine->running = NULL;
+    enum tracer_next next = TRACER_RUN;
+    if (rule && stop->skipped && rule->action == RULE_SIGNAL) {
+        stop->skipped = false;
+        attempt_restart(&stop->attempt, tracee->tid);
+        send_signal(stop, rule);
+        stop->state = STOP_AGAIN;
+    } else if (starts_anew(result))
+        stop->state = STOP_AGAIN;
+    else {
+        bool done = !stop->skipped;
+        if (rule) {
+            stop->rule = rule;
+            result = act_at_exit(stop, result);
+        }
+        conclude(stop, result, done || result < 0);
+        stop->named = false;
+        next = rule && rule->action != RULE_ERROR ? act_after(stop, rule) : TRACER_RUN;
+        if (next == TRACER_RUN)
+            stop_free(stop);
+    }
+    advance(engine);
+    return next;
+}
+
+static enum tracer_next began(struct tracer *tracer, struct tracee *tracee, bool executed)
+{
+    struct engine *engine = container_of(tracer, struct engine, tracer);
+    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    if (executed) { /* what another thread's call was about to do is over */
+        if (engine->running == tracee)
+            engine->running = NULL;
+        while (tracee->stop)
+            stop_free(tracee->stop);
+        advance(engine);
+    }
+    return tree ? at_place(engine, tree, tracee, RULE_BEGIN) : TRACER_RUN;
+}
+
+static enum tracer_next spawned(struct tracer *tracer, struct tracee *tracee)
+{
+    struct engine *engine = container_of(tracer, struct engine, tracer);
+    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    return tree ? at_place(engine, tree, tracee, RULE_SPAWN) : TRACER_RUN;
+}
+
+static void drop_counts(struct engine_tree *tree, pid_t process)
+{
+    struct engine_count **at = &tree->counts;
+    while (*at) {
+        struct engine_count *count = *at;
+        if (process < 0 || count->process == process) {
+            *at = count->next;
+            free(count);
+        } else
+            at = &count->next;
+    }
+}
+
+static void gone(struct tracer *tracer, struct tracee *tracee, int number)
+{
+    struct engine *engine = container_of(tracer, struct engine, tracer);
+    struct engine_tree *tree = find_tree(engine, number);
+    while (tracee->stop) {
+        struct engine_stop *stop = tracee->stop;
+        if (stop->named && (stop->state == STOP_RUNS || stop->state == STOP_DIES))
+            conclude(stop, -EINTR, stop->state == STOP_RUNS);
+        stop_free(stop);
+    }
+    if (engine->running == tracee)
+        engine->running = NULL;
+    if (tree && tracee->tid == tracee->process)
+        drop_counts(tree, tracee->process);
+    advance(engine);
+    if (!tree || tracer_count(tracer, tree->number) > 0)
+        return;
+    for (struct engine_tree **at = &engine->trees; *at; at = &(*at)->next)
+        if (*at == tree) {
+            *at = tree->next;
+            break;
+        }
+    tree->owner->ended(tree);
+}
+
+/* --- trees -------------------------------------------------------------------------------- */
+
+static const struct tracer_hooks hooks = {entered, left, began, spawned, gone};
+
+void engine_init(struct engine *engine, struct loop *loop)
+{
+    *engine = (struct engine){.tracer = {NULL, &hooks}, .loop = loop};
+}
+
+void engine_release(struct engine *engine)
+{
+    for (struct tracee *at = engine->tracer.tracees; at; at = at->next)
+        while (at->stop)
+            stop_free(at->stop);
+    engine->tracer.hooks = NULL;
+    tracer_release(&engine->tracer);
+}
+
+bool engine_needs_filter(const struct engine_tree *tree)
+{
+    if (tree->records || tree->records_places || tree->stop_at_point)
+        return true;
+    for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
+        const struct rule *rule = &tree->rules->rules[i];
+        if (rule_in_call(rule, tree->call, tree->nth) && rule->place >= RULE_SPAWN)
+            return true;
+    }
+    return false;
+}
+
+unsigned engine_filter_wants(const struct engine_tree *tree)
+{
+    if (tree->records_places)
+        return FILTER_EXITS;
+    for (size_t i = 0; tree->rules && i < tree->rules->count; i++)
+        if (tree->rules->rules[i].place == RULE_EXIT)
+            return FILTER_EXITS;
+    return 0;
+}
+
+int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, struct err *err)
+{
+    int ret = resolve_root_open(pid, &tree->root, err);
+    if (ret < 0)
+        return ret;
+    for (int fd = 0; fd < 3; fd++) {
+        char path[64];
+        struct stat st;
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+            tree->own_files[fd].dev = st.st_dev;
+            tree->own_files[fd].ino = st.st_ino;
+        }
+    }
+    ret = tracer_seize(&engine->tracer, pid, tree->number, err);
+    if (ret < 0)
+        return ret;
+    tree->engine = engine;
+    tree->next = engine->trees;
+    engine->trees = tree;
+    return 0;
+}
+
+enum tracer_result engine_status(struct engine *engine, pid_t pid, int status)
+{
+    return tracer_status(&engine->tracer, pid, status);
+}
+
+int engine_verify(struct engine_tree *tree, struct err *err)
+{
+    CLEANUP(io_free) char *path = NULL;
+    int changed = tree_state_rehash(&tree->state, tree->root.fd, &path, err);
+    if (changed <= 0)
+        return changed;
+    return err_text(err, EILSEQ, "%d files changed and no attempt told so; the first is %s",
+                    changed, path);
+}
+
+void engine_tree_release(struct engine_tree *tree)
+{
+    drop_counts(tree, -1);
+    tree_state_release(&tree->state);
+    address_book_release(&tree->book);
+    resolve_root_release(&tree->root);
+}
