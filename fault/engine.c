@@ -407,7 +407,7 @@ static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree
     return TRACER_HOLD;
 }
 
-/* A file that may be written without a call; only one that is open for writing counts. */
+/* A file that may be written without a call, when it is open for writing. */
 static void count_mapping(struct engine_tree *tree, const struct tracee *tracee)
 {
     struct arch_regs regs;
