@@ -411,12 +411,35 @@ static void count_mapping(struct engine_tree *tree, const struct tracee *tracee)
         tree->mappings++;
 }
 
+/* The first stop shows the command's root and streams: before it was the caller's child. */
+static struct engine_tree *find_set_up_tree(const struct engine *engine,
+                                            const struct tracee *tracee)
+{
+    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    struct err err;
+    if (!tree || tree->set_up)
+        return tree;
+    tree->set_up = true;
+    if (resolve_root_open(tracee->tid, &tree->root, &err) < 0)
+        distrust(tree, &err);
+    for (int fd = 0; fd < 3; fd++) {
+        char path[64];
+        struct stat st;
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracee->tid, fd);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+            tree->own_files[fd].dev = st.st_dev;
+            tree->own_files[fd].ino = st.st_ino;
+        }
+    }
+    return tree;
+}
+
 /* --- the tracer's hooks ------------------------------------------------------------------ */
 
 static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, unsigned data)
 {
     struct engine *engine = container_of(tracer, struct engine, tracer);
-    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    struct engine_tree *tree = find_set_up_tree(engine, tracee);
     if (!tree)
         return TRACER_RUN;
     if (data == FILTER_FOREIGN)
@@ -547,7 +570,7 @@ static enum tracer_next left(struct tracer *tracer, struct tracee *tracee)
 static enum tracer_next began(struct tracer *tracer, struct tracee *tracee, bool executed)
 {
     struct engine *engine = container_of(tracer, struct engine, tracer);
-    struct engine_tree *tree = find_tree(engine, tracee->tree);
+    struct engine_tree *tree = find_set_up_tree(engine, tracee);
     if (executed) { /* what another thread's call was about to do is over */
         if (engine->running == tracee)
             engine->running = NULL;
@@ -651,19 +674,7 @@ static void add_file_name(struct tree_state *state, const char *path, struct buf
 
 int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, struct err *err)
 {
-    int ret = resolve_root_open(pid, &tree->root, err);
-    if (ret < 0)
-        return ret;
-    for (int fd = 0; fd < 3; fd++) {
-        char path[64];
-        struct stat st;
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-            tree->own_files[fd].dev = st.st_dev;
-            tree->own_files[fd].ino = st.st_ino;
-        }
-    }
-    ret = tracer_seize(&engine->tracer, pid, tree->number, err);
+    int ret = tracer_seize(&engine->tracer, pid, tree->number, err);
     if (ret < 0)
         return ret;
     tree->engine = engine;

@@ -69,7 +69,8 @@ struct engine_tree {
     struct err err; /* why the tree was not followed exactly; "": it was */
     /* The engine's. */
     struct engine *engine;
-    struct resolve_root root;
+    bool set_up;              /* root and own_files are known, since the first stop */
+    struct resolve_root root; /* the command's, at its first stop; its fd starts at -1 */
     struct address_book book;
     struct tree_state state;
     struct engine_count *counts;
@@ -79,6 +80,11 @@ struct engine_tree {
     } own_files[3]; /* 0, 1 and 2 of the command */
     struct engine_tree *next;
 };
+
+#define ENGINE_TREE_INIT                                                                           \
+    {                                                                                              \
+        .nth = 1, .root = {.fd = -1}                                                               \
+    }
 
 struct engine {
     struct tracer tracer;
@@ -96,10 +102,7 @@ unsigned engine_filter_wants(const struct engine_tree *tree);
 /* Whether there is anything that needs the filter: rules at calls, or a recording. */
 bool engine_needs_filter(const struct engine_tree *tree);
 
-/*
- * Traces the process as the tree's first. Errors: as tracer_seize(), and those of looking at
- * its root.
- */
+/* Traces the process as the tree's first. Errors: as tracer_seize(). */
 int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, struct err *err);
 
 enum tracer_result engine_status(struct engine *engine, pid_t pid, int status);

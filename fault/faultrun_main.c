@@ -338,7 +338,9 @@ int main(int argc, char **argv)
     fill_closed();
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run.options);
-    run.tree = (struct engine_tree){.owner = &owner, .number = 1, .nth = 1, .root = {.fd = -1}};
+    run.tree = (struct engine_tree)ENGINE_TREE_INIT;
+    run.tree.owner = &owner;
+    run.tree.number = 1;
     run.tree.records = run.options.list;
     run.tree.records_places = run.options.list && run.options.scope == RULE_PROCESS;
     engine_init(&run.engine, &run.loop);
