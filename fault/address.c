@@ -195,7 +195,8 @@ static void free_counter(void *node)
 void address_book_release(struct address_book *book)
 {
     tdestroy(book->counters, free_counter);
-    io_free_list(&book->temporaries);
+    address_book_forget(book, "");
+    free(book->temporaries);
     buf_release(&book->name);
     *book = (struct address_book)ADDRESS_BOOK_INIT;
 }
@@ -245,52 +246,79 @@ static size_t find_tail(const char *path, size_t *ret_len)
     return end;
 }
 
+/* Writes X over the random parts of path. Returns the last temporary that it is at or below. */
+static const struct address_temporary *hide_random(const struct address_book *book, char *path)
+{
+    const struct address_temporary *last = NULL;
+    CLEANUP(io_free) char *plain = io_format("%s", path);
+    for (size_t i = 0; i < book->n_temporaries; i++) {
+        const struct address_temporary *top = &book->temporaries[i];
+        size_t len;
+        size_t end = find_tail(top->path, &len);
+        if (!is_at_or_below(plain, top->path))
+            continue;
+        memset(path + end - len, 'X', len);
+        last = top;
+    }
+    return last;
+}
+
 void address_book_name(struct address_book *book, const char *comm, const char *place,
                        const char *path, struct address *ret_address)
 {
     struct address address = {.place = address_place(place, strlen(place)),
                               .path = io_format("%s", path)};
     snprintf(address.comm, sizeof address.comm, "%s", comm);
-    for (char **top = book->temporaries; top && *top; top++) {
-        size_t len;
-        size_t end = find_tail(*top, &len);
-        if (is_at_or_below(path, *top))
-            memset(address.path + end - len, 'X', len);
-    }
+    hide_random(book, address.path);
     buf_clear(&book->name);
     print_name(address.comm, address.place, address.path, &book->name);
     address.n = count(book);
     *ret_address = address;
 }
 
+void address_book_add_file(const struct address_book *book, const char *path, struct buf *name)
+{
+    CLEANUP(io_free) char *text = io_format("%s", path);
+    const struct address_temporary *top = hide_random(book, text);
+    buf_add(name, text);
+    if (top)
+        buf_printf(name, "#%u", top->n);
+}
+
 void address_book_temporary(struct address_book *book, const char *path)
 {
-    size_t n = 0, len;
+    size_t len;
     find_tail(path, &len);
     if (len == 0)
         return;
-    for (; book->temporaries && book->temporaries[n]; n++) {
-        if (strcmp(book->temporaries[n], path) == 0)
+    for (size_t i = 0; i < book->n_temporaries; i++) {
+        if (strcmp(book->temporaries[i].path, path) == 0)
             return;
     }
-    book->temporaries = realloc(book->temporaries, (n + 2) * sizeof *book->temporaries);
+    size_t n = book->n_temporaries++;
+    book->temporaries =
+        reallocarray(book->temporaries, book->n_temporaries, sizeof *book->temporaries);
     if (!book->temporaries)
         abort();
-    book->temporaries[n] = io_format("%s", path);
-    book->temporaries[n + 1] = NULL;
+    struct address_temporary *temporary = &book->temporaries[n];
+    *temporary = (struct address_temporary){.path = io_format("%s", path)};
+    CLEANUP(io_free) char *text = io_format("%s", path);
+    hide_random(book, text);
+    buf_clear(&book->name);
+    buf_add_encoded(&book->name, text); /* without the colons of an address */
+    temporary->n = count(book);
 }
 
 void address_book_forget(struct address_book *book, const char *path)
 {
-    char **kept = book->temporaries;
-    for (char **top = kept; top && *top; top++) {
-        if (is_at_or_below(*top, path))
-            free(*top);
+    size_t kept = 0;
+    for (size_t i = 0; i < book->n_temporaries; i++) {
+        if (is_at_or_below(book->temporaries[i].path, path))
+            free(book->temporaries[i].path);
         else
-            *kept++ = *top;
+            book->temporaries[kept++] = book->temporaries[i];
     }
-    if (kept)
-        *kept = NULL;
+    book->n_temporaries = kept;
 }
 
 /* --- the trace ------------------------------------------------------------------------ */

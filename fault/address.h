@@ -60,14 +60,20 @@ void address_add_rule(const struct address *address, enum rule_scope scope, stru
 
 bool address_equal(const struct address *a, const struct address *b);
 
+struct address_temporary {
+    char *path; /* as the guest has it */
+    uint32_t n; /* the n-th of its name without the random part */
+};
+
 struct address_book {
-    void *counters;     /* tsearch(3): how often each address but for its N was given */
-    char **temporaries; /* NULL-terminated, as the guest has them; or NULL */
-    struct buf name;    /* kept, for its memory */
+    void *counters; /* tsearch(3): how often each address but for its N was given */
+    struct address_temporary *temporaries;
+    size_t n_temporaries;
+    struct buf name; /* kept, for its memory */
 };
 #define ADDRESS_BOOK_INIT                                                                          \
     {                                                                                              \
-        NULL, NULL, BUF_INIT                                                                       \
+        .counters = NULL                                                                           \
     }
 
 void address_book_release(struct address_book *book);
@@ -80,6 +86,12 @@ void address_book_release(struct address_book *book);
  */
 void address_book_name(struct address_book *book, const char *comm, const char *place,
                        const char *path, struct address *ret_address);
+
+/*
+ * Appends a name of the file that is the same in every run: the path as addresses have it,
+ * and in or as a temporary `#` and the number of that one among those of its name.
+ */
+void address_book_add_file(const struct address_book *book, const char *path, struct buf *name);
 
 /*
  * Says that path is made as mkstemp(3) and mkdtemp(3) do: O_EXCL and mode 0600, or a folder

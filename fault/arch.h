@@ -82,6 +82,13 @@ static inline uint64_t arch_ip(const struct arch_regs *regs)
     return regs->user.rip;
 }
 
+static inline void arch_rewind(struct arch_regs *regs)
+{
+    regs->user.rax = regs->user.orig_rax;
+    regs->user.orig_rax = (unsigned long)-1;
+    regs->user.rip -= 2; /* SYSCALL */
+}
+
 #elif defined(__aarch64__)
 
 #define ARCH_AUDIT AUDIT_ARCH_AARCH64
@@ -115,6 +122,12 @@ static inline void arch_set_result(struct arch_regs *regs, int64_t result)
 static inline uint64_t arch_ip(const struct arch_regs *regs)
 {
     return regs->user.pc;
+}
+
+static inline void arch_rewind(struct arch_regs *regs)
+{
+    regs->user.pc -= 4; /* SVC */
+    arch_set_number(regs, -1);
 }
 
 #else

@@ -11,7 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define RESTART_NO_INTR 513 /* ERESTARTNOINTR, which no header for programs has */
 #define MEMORY_PAGE 4096
 
 void attempt_release(struct attempt *attempt)
@@ -333,7 +332,6 @@ int attempt_return(const struct attempt *attempt, pid_t tid, int64_t result)
 int attempt_restart(const struct attempt *attempt, pid_t tid)
 {
     struct arch_regs regs = attempt->regs;
-    arch_set_number(&regs, arch_number(&attempt->regs));
-    arch_set_result(&regs, -RESTART_NO_INTR);
+    arch_rewind(&regs);
     return arch_write(tid, &regs);
 }

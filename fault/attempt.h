@@ -61,7 +61,7 @@ void attempt_uncut(const struct attempt *attempt, pid_t tid);
 int attempt_skip(const struct attempt *attempt, pid_t tid);
 /* At the exit of a skipped call: it returns that. */
 int attempt_return(const struct attempt *attempt, pid_t tid, int64_t result);
-/* At the exit of a skipped call: it starts anew once pending signals are handled. */
+/* At the exit of a skipped call: it starts anew, behind the handlers of pending signals. */
 int attempt_restart(const struct attempt *attempt, pid_t tid);
 
 #endif

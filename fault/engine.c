@@ -675,12 +675,19 @@ unsigned engine_filter_wants(const struct engine_tree *tree)
     return is_of_interest(tree, RULE_EXIT) ? FILTER_EXITS : 0;
 }
 
+/* Temporary names are others in every run, and the digest is to be the same. */
+static void add_file_name(struct tree_state *state, const char *path, struct buf *name)
+{
+    address_book_add_file(&container_of(state, struct engine_tree, state)->book, path, name);
+}
+
 int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, struct err *err)
 {
     int ret = tracer_seize(&engine->tracer, pid, tree->number, err);
     if (ret < 0)
         return ret;
     tree->engine = engine;
+    tree->state.add_name = add_file_name;
     tree->next = engine->trees;
     engine->trees = tree;
     return 0;

@@ -305,6 +305,19 @@ static void release(struct faultrun *run)
     free(run->tree.fired);
 }
 
+/*
+ * A standard descriptor that is closed must not become one of ours. What stands there instead
+ * can neither be read nor written, and the command finds it closed.
+ */
+static void fill_closed(void)
+{
+    int fd;
+    do
+        fd = open("/", O_PATH | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    io_close(&fd);
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -322,6 +335,7 @@ int main(int argc, char **argv)
     struct faultrun run = {.options = {.report_fd = -1}};
     struct err err;
     run.loop.epoll_fd = run.loop.signal_fd = -1;
+    fill_closed();
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run.options);
     run.tree = (struct engine_tree)ENGINE_TREE_INIT;

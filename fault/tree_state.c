@@ -29,6 +29,7 @@ struct version {
 
 struct tracked {
     char *path;
+    XXH128_hash_t name;
     struct version original, now;
     XXH128_hash_t *blocks; /* of now; NULL: unknown */
 };
@@ -92,6 +93,12 @@ static struct tracked *add(struct tree_state *state, const char *path)
     if (!entry)
         abort();
     entry->path = io_format("%s", path);
+    CLEANUP(buf_release) struct buf name = BUF_INIT;
+    if (state->add_name)
+        state->add_name(state, path, &name);
+    else
+        buf_add(&name, path);
+    entry->name = XXH3_128bits(name.data, name.len);
     if (!tsearch(entry, &state->entries, compare_entries))
         abort();
     return entry;
@@ -101,8 +108,7 @@ static void mix(struct tree_state *state, const struct tracked *entry)
 {
     if (same_hash(&entry->original, &entry->now))
         return;
-    XXH128_hash_t parts[] = {XXH3_128bits(entry->path, strlen(entry->path)), entry->original.hash,
-                             entry->now.hash};
+    XXH128_hash_t parts[] = {entry->name, entry->original.hash, entry->now.hash};
     XXH128_hash_t all = XXH3_128bits(parts, sizeof parts);
     state->digest[0] ^= all.high64;
     state->digest[1] ^= all.low64;

@@ -24,6 +24,8 @@
 #include "io.h"
 
 struct tree_state {
+    /* Appends what a path counts as in the digest, asked once for each; NULL: as itself. */
+    void (*add_name)(struct tree_state *, const char *path, struct buf *name);
     void *entries;      /* tsearch(3): by path */
     uint64_t digest[2]; /* compare it with that before the call */
     size_t n_linked;    /* entries that began with more names than one */
@@ -31,7 +33,7 @@ struct tree_state {
 };
 #define TREE_STATE_INIT                                                                            \
     {                                                                                              \
-        NULL, {0, 0}, 0, false                                                                     \
+        .entries = NULL                                                                            \
     }
 
 void tree_state_release(struct tree_state *state);
