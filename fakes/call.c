@@ -360,13 +360,30 @@ static bool on_kill_scope(struct engine_tree *tree, const struct rule *rule)
 
 static void on_seen(struct engine_tree *tree, const struct engine_event *event)
 {
+    struct call_tree *traced = container_of(tree, struct call_tree, tree);
+    struct vmm *vmm = traced->vmm;
+    struct err err;
+    if (traced->recorded && traced->call &&
+        recording_add(&vmm->recording, traced->call, vmm->machine_fd, event, &err) < 0)
+        vmm->distrust = err;
     if (event->done && event->result == 0 && strcmp(event->address->place, "sync") == 0)
-        vmm_synced(container_of(tree, struct call_tree, tree)->vmm);
+        vmm_synced(vmm);
+}
+
+/* Nobody writes any more, so the output is all there. */
+static int finish_recording(struct call *call, const struct engine_tree *tree, struct err *err)
+{
+    call_output_drain(call);
+    return recording_end(&call->vmm->recording, call, tree, err);
 }
 
 static void on_tree_ended(struct engine_tree *tree)
 {
     struct call_tree *traced = container_of(tree, struct call_tree, tree);
+    struct err err;
+    if (traced->recorded && (engine_verify(tree, &err) < 0 || !traced->call ||
+                             finish_recording(traced->call, tree, &err) < 0))
+        traced->vmm->distrust = err;
     if (traced->call)
         traced->call->traced = NULL;
     if (tree->err.msg[0])
@@ -374,6 +391,30 @@ static void on_tree_ended(struct engine_tree *tree)
     engine_tree_release(tree);
     faults_release(&traced->faults);
     free(traced);
+}
+
+/* Whether a recording, or what is to be put in place of a call, is about this one. */
+static bool is_meant(const struct call *call, const char *path, enum rule_call kind, uint32_t nth)
+{
+    return path && call->kind == kind && call->nth == nth;
+}
+
+/* A state stands for the command up to its kill. */
+static void replay(struct call *call)
+{
+    struct vmm *vmm = call->vmm;
+    struct err err;
+    int ret = replay_check(&vmm->replay, call, &err);
+    if (ret == 0)
+        ret = vmm_replace_files(vmm, &err);
+    if (ret == 0)
+        ret = replay_output(&vmm->replay, &call->reply.out, &call->reply.err, &err);
+    call->forced_status = 128 + SIGKILL;
+    if (ret < 0) {
+        vmm->distrust = err;
+        call_fail(call, &err);
+    } else
+        call_finish(call);
 }
 
 /* Starts the command, under the engine where a rule needs that. */
@@ -388,11 +429,15 @@ static int spawn_traced(struct call *call, struct err *err)
     tree.fired = call->faults->fired;
     tree.call = call->kind;
     tree.nth = call->nth;
-    tree.records = vmm->loses_files; /* syncs are to be seen */
+    bool recorded = is_meant(call, vmm->recording.path, vmm->recording.call, vmm->recording.nth);
+    tree.records = recorded || vmm->loses_files; /* with the second, syncs are to be seen */
+    tree.records_places = recorded;
     bool stops = engine_needs_filter(&tree);
     int ret = 0;
     if (stops && !vmm->filter.program)
         ret = filter_build(FILTER_EXITS, &vmm->filter, err);
+    if (ret == 0 && recorded)
+        ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);
     if (ret == 0)
         ret = spawn(call, stops ? &vmm->filter : NULL, err);
     if (ret < 0 || (!stops && !faults_kill_trees(call->faults, call->kind, call->nth)))
@@ -400,7 +445,7 @@ static int spawn_traced(struct call *call, struct err *err)
     struct call_tree *traced = calloc(1, sizeof *traced);
     if (!traced)
         abort();
-    *traced = (struct call_tree){tree, vmm, call, FAULTS_INIT};
+    *traced = (struct call_tree){tree, vmm, call, FAULTS_INIT, recorded};
     ret = engine_start(&vmm->engine, &traced->tree, call->process.pid, err);
     if (ret == 0)
         call->traced = traced;
@@ -434,6 +479,11 @@ static void call_run(struct call *call)
 /* Rules at `begin` that keep the command from running, or hold it. */
 void call_begin(struct call *call)
 {
+    const struct replay *replayed = &call->vmm->replay;
+    if (is_meant(call, replayed->path, replayed->call, replayed->nth)) {
+        replay(call);
+        return;
+    }
     size_t at = 0;
     int index = faults_next(call->faults, call->kind, call->nth, RULE_BEGIN, &at);
     const struct rule *rule = index < 0 ? NULL : &call->faults->set.rules[index];

@@ -35,6 +35,7 @@ struct call_tree {
     struct vmm *vmm;
     struct call *call;
     struct faults faults; /* the call's own, once it is gone */
+    bool recorded;
 };
 
 enum call_state { CALL_READS, CALL_HELD, CALL_RUNS, CALL_DRAINS, CALL_REPLIED };

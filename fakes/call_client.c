@@ -196,8 +196,38 @@ static void take_winsize(struct call *call, const char *data, size_t len)
     ioctl(call->process.in_fd, TIOCSWINSZ, &window);
 }
 
-/* The runner's words: arm, report, stop; and the CLI's: stop-by-rules. The answer is one REPLY
- * frame. */
+/* Arms what the pairs say, of which the rules are the first. */
+static int arm(struct vmm *vmm, const char *data, size_t len, struct err *err)
+{
+    CLEANUP(recording_release) struct recording recording = RECORDING_INIT;
+    CLEANUP(replay_release) struct replay replay = {.path = NULL};
+    size_t at = 0;
+    const char *key, *value, *rules = "";
+    while (wire_next_pair(data, len, &at, &key, &value) > 0) {
+        if (strcmp(key, "arm") == 0)
+            rules = value;
+        else if (strcmp(key, "record") == 0)
+            recording.path = io_format("%s", value);
+        else if (strcmp(key, "replay") == 0)
+            replay.path = io_format("%s", value);
+        else if (strcmp(key, "state") == 0)
+            replay.state = io_format("%s", value);
+        else if (strcmp(key, "out") == 0)
+            replay.out_bytes = strtoull(value, NULL, 10);
+        else if (strcmp(key, "err") == 0)
+            replay.err_bytes = strtoull(value, NULL, 10);
+        else if (strcmp(key, "call") == 0)
+            recording.call = replay.call = (enum rule_call)strtol(value, NULL, 10);
+        else if (strcmp(key, "nth") == 0)
+            recording.nth = replay.nth = (uint32_t)strtoul(value, NULL, 10);
+    }
+    return vmm_arm(vmm, rules, &recording, &replay, err);
+}
+
+/*
+ * The runner's words: arm, report, stop; and the CLI's: stop-by-rules. The answer is one
+ * REPLY frame.
+ */
 static void control(struct call *call, const char *data, size_t len)
 {
     struct vmm *vmm = call->vmm;
@@ -216,7 +246,7 @@ static void control(struct call *call, const char *data, size_t len)
         vmm_stop(vmm, call, value);
         return;
     }
-    if (strcmp(key, "arm") == 0 && vmm_arm(vmm, value, &err) < 0)
+    if (strcmp(key, "arm") == 0 && arm(vmm, data, len, &err) < 0)
         wire_pair(&answer, "error", err.msg);
     if (strcmp(key, "report") == 0 && vmm->distrust.msg[0])
         wire_pair(&answer, "error", vmm->distrust.msg);

@@ -184,3 +184,12 @@ void call_output_watch(struct call *call)
     watch_stream(loop, &call->err, call->process.err_fd, EPOLLIN);
     watch_stream(loop, &call->in, call->process.in_fd, EPOLLOUT);
 }
+
+uint64_t call_output_so_far(const struct call *call, bool of_stderr)
+{
+    int waiting = 0;
+    int fd = of_stderr ? call->process.err_fd : call->process.out_fd;
+    if (fd >= 0 && ioctl(fd, FIONREAD, &waiting) < 0)
+        waiting = 0;
+    return (of_stderr ? call->reply.err.len : call->reply.out.len) + (uint64_t)waiting;
+}

@@ -16,6 +16,8 @@ void call_output_watch(struct call *call);
 /* Reads on, or not until a client that has much to take has taken it all: the command then
  * waits, as at any pipe. To be called whenever one of the two may have changed. */
 void call_output_pace(struct call *call);
+/* How much the command has written to stdout, or to stderr, by now. */
+uint64_t call_output_so_far(const struct call *call, bool of_stderr);
 /* Takes what can be read now, for a call that ends before its streams do. */
 void call_output_drain(struct call *call);
 

@@ -125,10 +125,10 @@ static int connect_machine(int machine_fd, struct err *err)
 }
 
 /*
- * Sends one control pair and reads until the answer or the end. Returns 1 when the answer
- * says that the machine goes on running although it was to be stopped.
+ * Sends the pairs of a control call and reads until the answer or the end. Returns 1 when the
+ * answer says that the machine goes on running although it was to be stopped.
  */
-static int control(const char *state_path, const char *name, const char *verb, const char *value,
+static int control(const char *state_path, const char *name, const struct buf *pairs,
                    struct reply *answer, struct err *err)
 {
     CLEANUP(io_close) int machine_fd = open_machine(state_path, name, err);
@@ -138,9 +138,7 @@ static int control(const char *state_path, const char *name, const char *verb, c
     wire.fd = connect_machine(machine_fd, err);
     if (wire.fd < 0)
         return -ENOTCONN;
-    CLEANUP(buf_release) struct buf pairs = BUF_INIT;
-    wire_pair(&pairs, verb, value ? value : "");
-    wire_queue(&wire, WIRE_CONTROL, pairs.data, pairs.len);
+    wire_queue(&wire, WIRE_CONTROL, pairs->data, pairs->len);
     int ret = wire_flush(&wire);
     while (ret == 0 && !wire.ended) {
         enum wire_type type;
@@ -157,20 +155,41 @@ static int control(const char *state_path, const char *name, const char *verb, c
         }
         return ret;
     }
-    if (strncmp(verb, "stop", 4) == 0)
+    if (strncmp(pairs->data, "stop", 4) == 0)
         return 0;
-    return err_text(err, EPIPE, "the machine ended during `%s`", verb);
+    return err_text(err, EPIPE, "the machine ended during `%s`", pairs->data);
 }
 
-int client_arm(const char *state_path, const char *name, const char *faults, struct err *err)
+static int control_word(const char *state_path, const char *name, const char *verb,
+                        const char *value, struct reply *answer, struct err *err)
 {
-    return control(state_path, name, "arm", faults, NULL, err);
+    CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+    wire_pair(&pairs, verb, value ? value : "");
+    return control(state_path, name, &pairs, answer, err);
+}
+
+int client_arm(const char *state_path, const char *name, const struct arming *arming,
+               struct err *err)
+{
+    CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+    wire_pair(&pairs, "arm", arming->faults ? arming->faults : "");
+    if (arming->record_path)
+        wire_pair(&pairs, "record", arming->record_path);
+    if (arming->replay_path) {
+        wire_pair(&pairs, "replay", arming->replay_path);
+        wire_pair(&pairs, "state", arming->state);
+        wire_pair_number(&pairs, "out", (int64_t)arming->out_bytes);
+        wire_pair_number(&pairs, "err", (int64_t)arming->err_bytes);
+    }
+    wire_pair_number(&pairs, "call", arming->call);
+    wire_pair_number(&pairs, "nth", arming->nth);
+    return control(state_path, name, &pairs, NULL, err);
 }
 
 int client_report(const char *state_path, const char *name, struct buf *rules_json, struct err *err)
 {
     CLEANUP(reply_release) struct reply answer = REPLY_INIT;
-    int ret = control(state_path, name, "report", NULL, &answer, err);
+    int ret = control_word(state_path, name, "report", NULL, &answer, err);
     if (ret == 0)
         buf_add(rules_json, buf_str(&answer.rules_json));
     return ret;
@@ -192,7 +211,7 @@ static int wait_for_stop(const char *state_path, const char *name, int said, str
         poll(NULL, 0, STOP_RETRY_MS);
         /* One that was only starting had nobody yet to be told. */
         if (said == -ENOTCONN)
-            said = control(state_path, name, "stop", NULL, NULL, NULL);
+            said = control_word(state_path, name, "stop", NULL, NULL, NULL);
     }
     return locked == 0 || locked == -ENOENT ? 0
                                             : err_set(err, -locked, "wait for the machine's end");
@@ -200,14 +219,14 @@ static int wait_for_stop(const char *state_path, const char *name, int said, str
 
 int client_stop(const char *state_path, const char *name, struct err *err)
 {
-    int ret = control(state_path, name, "stop", NULL, NULL, err);
+    int ret = control_word(state_path, name, "stop", NULL, NULL, err);
     return ret < 0 && ret != -ENOTCONN ? ret : wait_for_stop(state_path, name, ret, err);
 }
 
 int client_stop_by_rules(const char *state_path, const char *name, const char *faults,
                          struct reply *ret_reply, struct err *err)
 {
-    int ret = control(state_path, name, "stop-by-rules", faults, ret_reply, err);
+    int ret = control_word(state_path, name, "stop-by-rules", faults, ret_reply, err);
     if (ret == 1)
         return 0;
     return ret < 0 && ret != -ENOTCONN ? ret : wait_for_stop(state_path, name, ret, err);

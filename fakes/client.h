@@ -9,7 +9,7 @@
 #ifndef KILLPOINT_CLIENT_H
 #define KILLPOINT_CLIENT_H
 
-#include "../fault/io.h"
+#include "../fault/rule.h"
 
 enum client_verb { CLIENT_EXEC, CLIENT_UPLOAD, CLIENT_DOWNLOAD };
 
@@ -63,12 +63,24 @@ struct boot {
  */
 int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
 
+/* What is armed: see recording.h. */
+struct arming {
+    const char *faults;      /* rules, one a line; NULL: none */
+    const char *record_path; /* the call is recorded there; NULL: not */
+    const char *replay_path; /* a recording; state stands for the call; NULL: the call is made */
+    const char *state;
+    uint64_t out_bytes, err_bytes; /* how much the command had written by then */
+    enum rule_call call;           /* which one is recorded or replayed */
+    uint32_t nth;
+};
+
 /*
- * Arms rules for the machine from here on, instead of those of its boot: calls count from
+ * Arms this for the machine from here on, instead of the rules of its boot: calls count from
  * 1 again, the record is read again (its read_only paths hold from now), and the main
  * command is started anew, so that `since=start` means now.
  */
-int client_arm(const char *state_path, const char *name, const char *faults, struct err *err);
+int client_arm(const char *state_path, const char *name, const struct arming *arming,
+               struct err *err);
 
 /* How often each armed rule fired, as JSON: [{"rule": "…", "fired": N}, …]. */
 int client_report(const char *state_path, const char *name, struct buf *rules_json,

@@ -165,20 +165,25 @@ static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const 
     return -errno;
 }
 
+int upper_copy(int from_fd, int to_fd, struct err *err)
+{
+    CLEANUP(copy_release) struct copy copy = {fcntl(to_fd, F_DUPFD_CLOEXEC, 0), NULL};
+    int ret = copy.to_root_fd < 0 ? -errno : copy_entry(&copy, from_fd, to_fd, "upper", "upper");
+    return ret < 0 ? err_set(err, -ret, "copy the upper folder") : 0;
+}
+
 int upper_save(int machine_fd, struct err *err)
 {
-    CLEANUP(copy_release) struct copy copy = {-1, NULL};
     int ret = io_remove_tree(machine_fd, "synced.new", err);
     if (ret == 0 && mkdirat(machine_fd, "synced.new", 0700) < 0)
         ret = err_set(err, errno, "mkdir synced.new");
     if (ret < 0)
         return ret;
-    copy.to_root_fd = openat(machine_fd, "synced.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ret = copy.to_root_fd < 0 ? -errno
-                              : copy_entry(&copy, machine_fd, copy.to_root_fd, "upper", "upper");
-    if (ret < 0)
-        return err_set(err, -ret, "copy the upper folder");
-    ret = io_remove_tree(machine_fd, "synced", err);
+    CLEANUP(io_close)
+    int fd = openat(machine_fd, "synced.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ret = fd < 0 ? err_set(err, errno, "open synced.new") : upper_copy(machine_fd, fd, err);
+    if (ret == 0)
+        ret = io_remove_tree(machine_fd, "synced", err);
     if (ret == 0 && renameat(machine_fd, "synced.new", machine_fd, "synced") < 0)
         ret = err_set(err, errno, "rename synced.new");
     return ret;

@@ -11,6 +11,9 @@
 
 #include "../fault/io.h"
 
+/* A copy of the folder `upper` in from_fd, as `upper` in to_fd, where there is none. */
+int upper_copy(int from_fd, int to_fd, struct err *err);
+
 /* machine_fd: the machine's folder. What was saved before is replaced as one. */
 int upper_save(int machine_fd, struct err *err);
 

@@ -123,6 +123,18 @@ static int end_main(struct vmm *vmm, struct err *err)
     return 0;
 }
 
+int vmm_replace_files(struct vmm *vmm, struct err *err)
+{
+    int ret = end_main(vmm, err);
+    if (ret == 0 && umount2("merged", MNT_DETACH) < 0)
+        ret = err_set(err, errno, "unmount the overlay");
+    if (ret == 0)
+        ret = replay_place(&vmm->replay, vmm->machine_fd, err);
+    if (ret == 0)
+        ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
+    return ret < 0 ? ret : start_main(vmm, err);
+}
+
 static bool in_call(const struct vmm *vmm)
 {
     for (const struct call *call = vmm->calls; call; call = call->next)
@@ -131,7 +143,8 @@ static bool in_call(const struct vmm *vmm)
     return false;
 }
 
-int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
+int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, struct replay *replay,
+            struct err *err)
 {
     struct record record = {0};
     CLEANUP(faults_release) struct faults armed = FAULTS_INIT;
@@ -149,6 +162,12 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
     }
     for (struct engine_tree *tree = vmm->engine.trees; tree; tree = tree->next)
         tree->rules = NULL;
+    recording_release(&vmm->recording);
+    vmm->recording = *recording;
+    *recording = (struct recording)RECORDING_INIT;
+    replay_release(&vmm->replay);
+    vmm->replay = *replay;
+    *replay = (struct replay){.path = NULL};
     struct faults old = vmm->armed;
     vmm->armed = armed;
     armed = old;
@@ -439,8 +458,10 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
     }
     clear_alarms(vmm);
     faults_release(&vmm->stop_faults);
+    replay_release(&vmm->replay);
     end_guests(vmm);
     engine_release(&vmm->engine);
+    recording_release(&vmm->recording);
     filter_release(&vmm->filter);
     guest_release(&vmm->guest);
     faults_release(&vmm->armed);
@@ -512,6 +533,7 @@ int vmm_main(int argc, char **argv)
     struct vmm vmm = {.state_path = argv[2], .machine_fd = -1};
     vmm.listener.fd = vmm.owner.fd = -1;
     vmm.guest = (struct guest)GUEST_INIT;
+    vmm.recording = (struct recording)RECORDING_INIT;
     vmm.loop.epoll_fd = vmm.loop.signal_fd = -1;
     CLEANUP(io_close) int lock_fd = -1;
     struct err err;

@@ -17,6 +17,7 @@
 #define KILLPOINT_VMM_H
 
 #include "call.h"
+#include "recording.h"
 
 struct vmm {
     struct loop loop;
@@ -32,9 +33,11 @@ struct vmm {
     struct vmm_alarm *alarms;         /* of `at` in start and stop */
     size_t n_alarms;
     struct timer stopping;
-    struct call *stopper; /* the connection of the CLI that stops the machine */
-    bool loses_files;     /* a rule may lose files, so syncs are followed */
-    struct err distrust;  /* why a call's processes were not followed exactly; "": all were */
+    struct call *stopper;       /* the connection of the CLI that stops the machine */
+    struct recording recording; /* of one call, or of none */
+    struct replay replay;       /* what is put in place of one call, or of none */
+    bool loses_files;           /* a rule may lose files, so syncs are followed */
+    struct err distrust;        /* why a call's processes were not followed exactly; "": all were */
     struct call *calls;
     int last_tree;
     uint32_t counts[4]; /* calls so far, by enum rule_call */
@@ -59,8 +62,13 @@ void vmm_synced(struct vmm *vmm);
  * when it is "". The machine ends now or after a delay, or not at all when a rule at begin says so.
  */
 void vmm_stop(struct vmm *vmm, struct call *call, const char *text);
-/* Arms rules for the machine's run from here, with counts from 1, its record read anew and a
- * fresh main command. */
-int vmm_arm(struct vmm *vmm, const char *rules, struct err *err);
+/* Everything the guest has is replaced by a recorded state, with a fresh main command. */
+int vmm_replace_files(struct vmm *vmm, struct err *err);
+/*
+ * Arms rules for the machine's run from here, with counts from 1, its record read anew and a
+ * fresh main command. The recording and the replay, which may be empty, are handed over.
+ */
+int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, struct replay *replay,
+            struct err *err);
 
 #endif

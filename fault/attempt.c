@@ -125,12 +125,13 @@ static int read_socket_path(const struct attempt *attempt, pid_t tid, char path[
     return 0;
 }
 
-/* Where a write begins: behind the end for an appending descriptor. */
-static struct tree_state_range write_range(const struct attempt *attempt, pid_t tid, int fd)
+/* Which bytes a write may overwrite, and where it begins: an appending descriptor's at the end. */
+static struct tree_state_range write_range(struct attempt *attempt, pid_t tid, int fd)
 {
     if (is_call(attempt, "pwrite64")) {
         int64_t from = (int64_t)arch_argument(&attempt->regs, 3);
         int64_t length = (int64_t)argument(attempt, attempt->call->args.length);
+        attempt->write_from = from;
         bool sane = from >= 0 && length >= 0 && from <= INT64_MAX - length;
         return sane ? (struct tree_state_range){from, from + length} : TREE_STATE_WHOLE;
     }
@@ -145,6 +146,7 @@ static struct tree_state_range write_range(const struct attempt *attempt, pid_t 
     unsigned flags;
     if (n < 0 || sscanf(text, "pos: %lld flags: %o", &pos, &flags) != 2)
         return TREE_STATE_WHOLE;
+    attempt->write_from = flags & O_APPEND ? attempt->path.stat.st_size : pos;
     if (flags & O_APPEND)
         return (struct tree_state_range){0, 0};
     return (struct tree_state_range){pos, INT64_MAX};
@@ -233,7 +235,8 @@ int attempt_read(pid_t tid, unsigned row, const struct resolve_root *root,
     if (row >= count)
         return err_text(err, EPROTO, "the filter told of row %u", row);
     CLEANUP(attempt_release)
-    struct attempt attempt = {.call = &calls[row], .op = calls[row].op, .range = TREE_STATE_WHOLE};
+    struct attempt attempt = {
+        .call = &calls[row], .op = calls[row].op, .range = TREE_STATE_WHOLE, .write_from = -1};
     const struct op_args *args = &calls[row].args;
     int ret = arch_read(tid, &attempt.regs);
     if (ret < 0)

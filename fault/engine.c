@@ -27,6 +27,7 @@ struct engine_stop {
     bool named;   /* the attempt is counted */
     bool touched; /* its files' state is followed */
     bool at_call;
+    unsigned row; /* of op_calls() */
     struct attempt attempt;
     struct address address;
     const struct rule *rule; /* of an action that is not over; NULL: none */
@@ -51,6 +52,13 @@ static struct engine_tree *find_tree(const struct engine *engine, int number)
     while (tree && tree->number != number)
         tree = tree->next;
     return tree;
+}
+
+/* The tree cannot be followed exactly any more; the first reason is kept. */
+static void distrust(struct engine_tree *tree, const struct err *err)
+{
+    if (tree->err.msg[0] == '\0')
+        tree->err = *err;
 }
 
 /* --- stops --------------------------------------------------------------------- */
@@ -97,6 +105,15 @@ static void enqueue(struct engine_stop *stop)
     *at = stop;
 }
 
+static void read_attempt(struct engine_stop *stop)
+{
+    struct err err;
+    attempt_release(&stop->attempt);
+    stop->attempt = (struct attempt)ATTEMPT_INIT;
+    if (attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err) < 0)
+        distrust(stop->tree, &err);
+}
+
 /* Lets those who wait go on until one of them is under way. */
 static void advance(struct engine *engine)
 {
@@ -104,6 +121,8 @@ static void advance(struct engine *engine)
         struct engine_stop *stop = engine->queue;
         struct tracee *tracee = stop->tracee;
         engine->queue = stop->next;
+        if (!stop->named) /* those before it may have moved what it is about */
+            read_attempt(stop);
         tracer_resume(&engine->tracer, tracee, take(stop));
     }
 }
@@ -121,13 +140,6 @@ static void on_delay_over(struct loop *loop, struct timer *timer)
     struct tracee *tracee = stop->tracee;
     stop_free(stop);
     tracer_resume(&engine->tracer, tracee, TRACER_RUN);
-}
-
-/* The tree cannot be followed exactly any more; the first reason is kept. */
-static void distrust(struct engine_tree *tree, const struct err *err)
-{
-    if (tree->err.msg[0] == '\0')
-        tree->err = *err;
 }
 
 /* --- rules ------------------------------------------------------------------------ */
@@ -461,10 +473,9 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
         return TRACER_RUN;
     }
     struct engine_stop *stop = stop_new(engine, tree, tracee);
-    struct err err;
     stop->at_call = true;
-    if (attempt_read(tracee->tid, data, &tree->root, &stop->attempt, &err) < 0)
-        distrust(tree, &err);
+    stop->row = data;
+    read_attempt(stop);
     struct engine_stop *outer = stop->outer;
     if (outer && attempt_is_same_call(&outer->attempt.regs, &stop->attempt.regs)) {
         stop_free(stop);
@@ -496,14 +507,18 @@ static void forget_gone_names(struct engine_stop *stop, int64_t result)
 static void conclude(struct engine_stop *stop, int64_t result, bool done)
 {
     struct engine_tree *tree = stop->tree;
-    struct engine_event event = {
-        .address = &stop->address, .is_attempt = true, .result = result, .done = done};
+    struct engine_event event = {.address = &stop->address,
+                                 .is_attempt = true,
+                                 .write_from = stop->attempt.write_from,
+                                 .result = result,
+                                 .done = done};
     tree_state_digest(&tree->state, event.before); /* nobody else's call was done since */
     uint64_t before[2] = {tree->state.digest[0], tree->state.digest[1]};
     if (done && stop->touched)
         look_again(stop);
     if (memcmp(before, tree->state.digest, sizeof before) != 0)
         event.point = ++tree->points;
+    tree_state_digest(&tree->state, event.after);
     forget_gone_names(stop, result);
     if (tree->records)
         tree->owner->seen(tree, &event);

@@ -35,8 +35,10 @@ struct engine_event {
     bool is_attempt; /* false: a place of process scope, of which there is no more to tell */
     uint64_t point;  /* the ordinal of the crash point; 0: no file changed */
     char before[TREE_STATE_DIGEST_LEN + 1]; /* the files' digest just before it */
-    int64_t result;                         /* of the call, -errno for an error */
-    bool done; /* false: the process was killed before the call; or there is no call */
+    char after[TREE_STATE_DIGEST_LEN + 1];  /* and just after it */
+    int64_t write_from; /* of a write: where in the file it begins; -1: not known */
+    int64_t result;     /* of the call, -errno for an error */
+    bool done;          /* false: the process was killed before the call; or there is no call */
 };
 
 struct engine_owner {

@@ -123,7 +123,8 @@ static int make_machine(struct lab *lab, struct err *err)
     if (ret == 0)
         ret = prestate_apply(&target, lab->scenario, err);
     if (ret == 0)
-        ret = client_arm(lab->setup->folder, machine->name, lab->rules, err);
+        ret = client_arm(lab->setup->folder, machine->name,
+                         &(const struct arming){.faults = lab->rules}, err);
     return ret;
 }
 
@@ -353,7 +354,8 @@ static int make_reference(struct lab *lab, const char *fixture, struct tree *ret
                                             .fixtures_path = lab->setup->fixtures_path,
                                             .ca_path = TRIAL_CA_PATH,
                                             .bundle = TRIAL_BUNDLE};
-    ret = client_arm(lab->setup->folder, machine->name, "", err);
+    ret =
+        client_arm(lab->setup->folder, machine->name, &(const struct arming){.faults = NULL}, err);
     if (ret == 0)
         ret = prestate_provision(&target, fixture, err);
     if (ret < 0)

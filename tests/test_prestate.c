@@ -207,7 +207,8 @@ static void read_only_path_holds_from_the_arming_on(void **state)
                                         {STEP_READ_ONLY, .path = "/etc/ssl"},
                                         {STEP_RUN, .text = "echo x >/srv/ro/f"}};
     struct err err = {""};
-    if (apply(steps, 4, &err) < 0 || client_arm(bench.folder, "kp1", "", &err) < 0)
+    if (apply(steps, 4, &err) < 0 ||
+        client_arm(bench.folder, "kp1", &(const struct arming){.faults = NULL}, &err) < 0)
         fail_msg("%s", err.msg);
     check_guest("read-only", "[ \"$(cat /srv/ro/f)\" = x ] && ! (: >/srv/ro/g) 2>/dev/null && "
                              "! (: >/etc/ssl/g) 2>/dev/null && : >/srv/h");
