@@ -7,8 +7,9 @@
  *   points.ndjson    one line a crash point, in order:
  *                    {"point":N, "address":"…", "state":DIGEST, "out":N, "err":N,
  *                     "write": {"from":N, "bytes":N}?}
- *                    and at last {"end":true, "points":N, "state":DIGEST, "trace":"…",
- *                    "status":N, "distrust": "…"?}; no end: the machine died
+ *                    and at last {"end":true, "out":N, "err":N, "points":N, "attempts":N,
+ *                    "state":DIGEST, "trace":"…", "mappings":N, "distrust":"…"?}; no end: the
+ *                    machine died
  *   places           addresses of process scope, one a line
  *   DIGEST/upper     the machine's upper folder at that state; each state once
  * A state is what the files are just before a point; out and err say how much of its output

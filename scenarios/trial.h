@@ -20,11 +20,17 @@
 
 #include "scenario.h"
 
+struct arming;
+struct tree;
+
 struct trial {
     const struct scenario *scenario;
     char *id; /* owned */
     const char *layout;
     enum driver driver;
+    /* Both of the explorer alone, borrowed; NULL: none. */
+    const struct arming *arming;  /* a recording or a replay; its rules are the scenario's */
+    const struct tree *reference; /* of the exact level, made before */
 };
 
 struct trials {

@@ -122,19 +122,26 @@ static int make_machine(struct lab *lab, struct err *err)
                                             .bundle = TRIAL_BUNDLE};
     if (ret == 0)
         ret = prestate_apply(&target, lab->scenario, err);
+    struct arming arming = {.faults = NULL};
+    if (lab->trial->arming)
+        arming = *lab->trial->arming;
+    arming.faults = lab->rules;
     if (ret == 0)
-        ret = client_arm(lab->setup->folder, machine->name,
-                         &(const struct arming){.faults = lab->rules}, err);
+        ret = client_arm(lab->setup->folder, machine->name, &arming, err);
     return ret;
+}
+
+static int open_owner_pipe(struct lab *lab, struct err *err)
+{
+    int ret = io_pipe(&lab->owner_read_fd, &lab->owner_write_fd);
+    return ret < 0 ? err_set(err, -ret, "pipe") : 0;
 }
 
 static int make_machines(struct lab *lab, struct err *err)
 {
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_set(err, errno, "pipe");
-    lab->owner_read_fd = fds[0];
-    lab->owner_write_fd = fds[1];
+    int ret = open_owner_pipe(lab, err);
+    if (ret < 0)
+        return ret;
     struct buf rules = BUF_INIT;
     for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
         buf_printf(&rules, "%s\n", *rule);
@@ -145,7 +152,7 @@ static int make_machines(struct lab *lab, struct err *err)
         return err_text(err, EINVAL, "%s: at most %d machines", lab->scenario->path,
                         SCENARIO_MACHINES_MAX);
     while (lab->n_machines < wanted) {
-        int ret = make_machine(lab, err);
+        ret = make_machine(lab, err);
         if (ret < 0)
             return ret;
     }
@@ -397,7 +404,7 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
     const char *const *layers = (const char *const *)lab->layout.layers;
     bool exact = lab->scenario->expect.exact == JUDGE_PASS;
     int ret = trial_read_ca(lab->setup->fixtures_path, fixture, &ca, &ca_key, err);
-    if (ret == 0 && exact)
+    if (ret == 0 && exact && !lab->trial->reference)
         ret = make_reference(lab, fixture, &reference, err);
     if (ret == 0 && exact)
         ret = tree_snapshot(merged, upper, layers, &found, err);
@@ -409,7 +416,10 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
                                           .ca_path = TRIAL_CA_PATH,
                                           .bundle_path = TRIAL_BUNDLE,
                                           .known = lab->setup->known,
-                                          .reference = exact ? &reference : NULL,
+                                          .reference = !exact ? NULL
+                                                       : lab->trial->reference
+                                                           ? lab->trial->reference
+                                                           : &reference,
                                           .found = exact ? &found : NULL,
                                           .layers = layers};
     return audit_run(&request, ret_report, err);
@@ -520,4 +530,23 @@ int trial_run(const struct trial_setup *setup, const struct trial *trial,
     *ret_evidence = lab.evidence;
     lab.evidence = (struct evidence){.runs = NULL};
     return 0;
+}
+
+int trial_reference(const struct trial_setup *setup, const struct trial *trial,
+                    struct tree *ret_reference, struct err *err)
+{
+    CLEANUP(lab_release)
+    struct lab lab = {.setup = setup,
+                      .trial = trial,
+                      .scenario = trial->scenario,
+                      .owner_read_fd = -1,
+                      .owner_write_fd = -1};
+    int ret = layout_open(trial->layout, &lab.layout, err);
+    if (ret == 0)
+        ret = make_folder(&lab, err);
+    if (ret == 0)
+        ret = open_owner_pipe(&lab, err);
+    size_t last = trial->scenario->plan_count - 1;
+    return ret < 0 ? ret
+                   : make_reference(&lab, trial->scenario->plans[last].chosen, ret_reference, err);
 }

@@ -33,6 +33,13 @@ int trial_run(const struct trial_setup *setup, const struct trial *trial,
               struct evidence *ret_evidence, struct err *err);
 
 /*
+ * The tree of one undisturbed install of the trial's last certificate, on a fresh machine
+ * in the setup's folder: what trial.reference may be for all trials of this scenario and layout.
+ */
+int trial_reference(const struct trial_setup *setup, const struct trial *trial,
+                    struct tree *ret_reference, struct err *err);
+
+/*
  * The CA of a fixture and its key, PEM. A fixture without a key is a bad certificate, which
  * has no place in any store: both stay empty.
  */
