@@ -12,6 +12,18 @@
 
 static void call_run(struct call *call);
 
+/* Whose orphans go on, with the rules of the call. */
+static void leave_tree(struct call *call)
+{
+    struct call_tree *traced = call->traced;
+    traced->call = NULL;
+    call->traced = NULL;
+    traced->faults = call->own_faults;
+    call->own_faults = (struct faults)FAULTS_INIT;
+    if (call->faults == &call->own_faults)
+        traced->tree.rules = &traced->faults.set;
+}
+
 void call_free(struct call *call)
 {
     struct loop *loop = &call->vmm->loop;
@@ -36,6 +48,10 @@ void call_free(struct call *call)
     free(call->cli_argv);
     buf_release(&call->request);
     buf_release(&call->in_queue);
+    if (call->traced)
+        leave_tree(call);
+    if (call->vmm->stopper == call)
+        call->vmm->stopper = NULL;
     faults_release(&call->own_faults);
     reply_release(&call->reply);
     guest_process_release(&call->process);
@@ -64,11 +80,11 @@ static bool signal_scope(struct call *call, const struct rule *rule)
     case RULE_TREE:
         if (!call->traced)
             return kill_process(call);
-        return tracer_kill(&call->vmm->tracer, call->tree, rule->signal) > 0;
+        return tracer_kill(&call->vmm->engine.tracer, call->traced->tree.number, rule->signal) > 0;
     case RULE_PROCESS:
         return call->process.pid > 0 && !call->ended && kill(call->process.pid, rule->signal) == 0;
     case RULE_INIT_PROCESS: return vmm_kill_main(call->vmm) || kill_process(call);
-    case RULE_VM: vmm_die(call->vmm);
+    case RULE_VM: vmm_die(call->vmm, rule);
     case RULE_CLIENT: call_client_kill(call); return true;
     }
     return false;
@@ -302,7 +318,7 @@ static void on_hold_over(struct loop *loop, struct timer *timer)
         call_run(call);
 }
 
-static int spawn(struct call *call, struct err *err)
+static int spawn(struct call *call, const struct filter *filter, struct err *err)
 {
     struct agent_job job = {call->upload, call->guest_path, call->host_fd, call->vmm->uploads};
     struct guest_command command = {.argv = call->argv,
@@ -310,7 +326,8 @@ static int spawn(struct call *call, struct err *err)
                                     .cwd = call->cwd,
                                     .interactive = call->interactive,
                                     .tty = call->tty,
-                                    .agent = call->kind == RULE_CP ? &job : NULL};
+                                    .agent = call->kind == RULE_CP ? &job : NULL,
+                                    .filter = filter};
     if (call->upload)
         call->vmm->uploads++;
     loop_reap(&call->vmm->loop); /* a main command that is dead already cannot be joined */
@@ -329,22 +346,79 @@ void call_fail(struct call *call, const struct err *err)
     call_finish(call);
 }
 
+/* --- under the engine ---------------------------------------------------------------- */
+
+static bool on_kill_scope(struct engine_tree *tree, const struct rule *rule)
+{
+    struct call_tree *traced = container_of(tree, struct call_tree, tree);
+    if (traced->call)
+        return signal_scope(traced->call, rule);
+    if (rule->scope == RULE_VM)
+        vmm_die(traced->vmm, rule);
+    return rule->scope == RULE_INIT_PROCESS && vmm_kill_main(traced->vmm);
+}
+
+static void on_seen(struct engine_tree *tree, const struct engine_event *event)
+{
+    if (event->done && event->result == 0 && strcmp(event->address->place, "sync") == 0)
+        vmm_synced(container_of(tree, struct call_tree, tree)->vmm);
+}
+
+static void on_tree_ended(struct engine_tree *tree)
+{
+    struct call_tree *traced = container_of(tree, struct call_tree, tree);
+    if (traced->call)
+        traced->call->traced = NULL;
+    if (tree->err.msg[0])
+        traced->vmm->distrust = tree->err;
+    engine_tree_release(tree);
+    faults_release(&traced->faults);
+    free(traced);
+}
+
+/* Starts the command, under the engine where a rule needs that. */
+static int spawn_traced(struct call *call, struct err *err)
+{
+    static const struct engine_owner owner = {on_seen, on_kill_scope, on_tree_ended};
+    struct vmm *vmm = call->vmm;
+    struct engine_tree tree = ENGINE_TREE_INIT;
+    tree.owner = &owner;
+    tree.number = ++vmm->last_tree;
+    tree.rules = &call->faults->set;
+    tree.fired = call->faults->fired;
+    tree.call = call->kind;
+    tree.nth = call->nth;
+    tree.records = vmm->loses_files; /* syncs are to be seen */
+    bool stops = engine_needs_filter(&tree);
+    int ret = 0;
+    if (stops && !vmm->filter.program)
+        ret = filter_build(FILTER_EXITS, &vmm->filter, err);
+    if (ret == 0)
+        ret = spawn(call, stops ? &vmm->filter : NULL, err);
+    if (ret < 0 || (!stops && !faults_kill_trees(call->faults, call->kind, call->nth)))
+        return ret;
+    struct call_tree *traced = calloc(1, sizeof *traced);
+    if (!traced)
+        abort();
+    *traced = (struct call_tree){tree, vmm, call, FAULTS_INIT};
+    ret = engine_start(&vmm->engine, &traced->tree, call->process.pid, err);
+    if (ret == 0)
+        call->traced = traced;
+    else {
+        free(traced);
+        kill_process(call);
+    }
+    return ret;
+}
+
 static void call_run(struct call *call)
 {
     struct err err;
     call->state = CALL_RUNS;
     call->began_ms = io_now_ms();
-    if (spawn(call, &err) < 0) {
+    if (spawn_traced(call, &err) < 0) {
         call_fail(call, &err);
         return;
-    }
-    if (faults_need_tracer(call->faults, call->kind, call->nth)) {
-        if (tracer_seize(&call->vmm->tracer, call->process.pid, call->tree, &err) < 0) {
-            kill_process(call);
-            call_fail(call, &err);
-            return;
-        }
-        call->traced = true;
     }
     size_t at = 0;
     int index = faults_next(call->faults, call->kind, call->nth, RULE_BEGIN, &at);
@@ -382,7 +456,6 @@ void call_start(struct vmm *vmm, int connection_fd)
     call->vmm = vmm;
     call->next = vmm->calls;
     vmm->calls = call;
-    call->tree = ++vmm->last_tree;
     call->process = (struct guest_process)GUEST_PROCESS_INIT;
     call->host_fd = call->forced_status = -1;
     call->faults = &vmm->armed;

@@ -11,8 +11,7 @@
 #ifndef KILLPOINT_CALL_H
 #define KILLPOINT_CALL_H
 
-#include "../fault/loop.h"
-#include "../fault/tracer.h"
+#include "../fault/engine.h"
 #include "faults.h"
 #include "guest.h"
 #include "reply.h"
@@ -29,13 +28,21 @@ struct call_alarm {
     size_t rule;
 };
 
+/* A call's processes under the fault engine. They may outlive the call: then call is NULL,
+ * and what the rules need is kept here. It ends with the last of them. */
+struct call_tree {
+    struct engine_tree tree;
+    struct vmm *vmm;
+    struct call *call;
+    struct faults faults; /* the call's own, once it is gone */
+};
+
 enum call_state { CALL_READS, CALL_HELD, CALL_RUNS, CALL_DRAINS, CALL_REPLIED };
 
 struct call {
     struct vmm *vmm;
     struct call *next;
     enum call_state state;
-    int tree;            /* its number for the tracer */
     enum rule_call kind; /* RULE_EXEC or RULE_CP */
     uint32_t nth;        /* of its kind on this machine, from 1 */
     int64_t began_ms;
@@ -58,8 +65,8 @@ struct call {
     struct watch out, err, in, report;
     struct buf in_queue;
     bool in_ended;
-    bool traced;
-    bool ended; /* the process is reaped */
+    struct call_tree *traced; /* NULL: not traced, or nobody is left */
+    bool ended;               /* the process is reaped */
     int wait_status;
     struct guest_failure failure;
     bool failed; /* failure is filled */

@@ -196,7 +196,8 @@ static void take_winsize(struct call *call, const char *data, size_t len)
     ioctl(call->process.in_fd, TIOCSWINSZ, &window);
 }
 
-/* The runner's words: arm, report, stop. The answer is one REPLY frame. */
+/* The runner's words: arm, report, stop; and the CLI's: stop-by-rules. The answer is one REPLY
+ * frame. */
 static void control(struct call *call, const char *data, size_t len)
 {
     struct vmm *vmm = call->vmm;
@@ -211,8 +212,14 @@ static void control(struct call *call, const char *data, size_t len)
         loop_stop(&vmm->loop);
         return;
     }
+    if (strcmp(key, "stop-by-rules") == 0) {
+        vmm_stop(vmm, call, value);
+        return;
+    }
     if (strcmp(key, "arm") == 0 && vmm_arm(vmm, value, &err) < 0)
         wire_pair(&answer, "error", err.msg);
+    if (strcmp(key, "report") == 0 && vmm->distrust.msg[0])
+        wire_pair(&answer, "error", vmm->distrust.msg);
     CLEANUP(buf_release) struct buf rules = BUF_INIT;
     faults_print_json(&vmm->armed, &rules);
     wire_pair(&answer, "rules", buf_str(&rules));

@@ -30,6 +30,24 @@ static int open_machine(const char *state_path, const char *name, struct err *er
 
 /* --- starting and stopping ------------------------------------------------------ */
 
+/* What a rule on start or stop wants shown. Returns whether the pair is one of these. */
+static bool take_forced(struct reply *forced, const char *key, const char *value)
+{
+    if (!forced)
+        return false;
+    if (strcmp(key, "status") == 0)
+        forced->status = (int)strtol(value, NULL, 10);
+    else if (strcmp(key, "text") == 0)
+        buf_add(&forced->err, value);
+    else if (strcmp(key, "killed") == 0)
+        forced->killed = true;
+    else if (strcmp(key, "rules") == 0)
+        buf_add(&forced->rules_json, value);
+    else
+        return false;
+    return true;
+}
+
 /* The starter's side of vmm.h's pairs. */
 static int read_boot_answer(int fd, struct reply *forced, pid_t *ret_pid, struct err *err)
 {
@@ -51,12 +69,8 @@ static int read_boot_answer(int fd, struct reply *forced, pid_t *ret_pid, struct
             text = value;
         else if (strcmp(key, "errno") == 0)
             errnum = (int)strtol(value, NULL, 10);
-        else if (strcmp(key, "status") == 0 && forced)
-            forced->status = (int)strtol(value, NULL, 10);
-        else if (strcmp(key, "text") == 0 && forced)
-            buf_add(&forced->err, value);
-        else if (strcmp(key, "killed") == 0 && forced)
-            forced->killed = true;
+        else
+            take_forced(forced, key, value);
     }
     if (ready && pid > 0) {
         *ret_pid = pid;
@@ -110,9 +124,12 @@ static int connect_machine(int machine_fd, struct err *err)
     return fd;
 }
 
-/* Sends one control pair and reads until the answer or the end. */
+/*
+ * Sends one control pair and reads until the answer or the end. Returns 1 when the answer
+ * says that the machine goes on running although it was to be stopped.
+ */
 static int control(const char *state_path, const char *name, const char *verb, const char *value,
-                   struct buf *rules_json, struct err *err)
+                   struct reply *answer, struct err *err)
 {
     CLEANUP(io_close) int machine_fd = open_machine(state_path, name, err);
     if (machine_fd < 0)
@@ -135,12 +152,12 @@ static int control(const char *state_path, const char *name, const char *verb, c
         while (wire_next_pair(data, len, &at, &key, &text) > 0) {
             if (strcmp(key, "error") == 0)
                 return err_text(err, EINVAL, "%s", text);
-            if (strcmp(key, "rules") == 0 && rules_json)
-                buf_add(rules_json, text);
+            if (!take_forced(answer, key, text) && strcmp(key, "runs") == 0)
+                ret = 1;
         }
-        return 0;
+        return ret;
     }
-    if (strcmp(verb, "stop") == 0)
+    if (strncmp(verb, "stop", 4) == 0)
         return 0;
     return err_text(err, EPIPE, "the machine ended during `%s`", verb);
 }
@@ -152,14 +169,16 @@ int client_arm(const char *state_path, const char *name, const char *faults, str
 
 int client_report(const char *state_path, const char *name, struct buf *rules_json, struct err *err)
 {
-    return control(state_path, name, "report", NULL, rules_json, err);
+    CLEANUP(reply_release) struct reply answer = REPLY_INIT;
+    int ret = control(state_path, name, "report", NULL, &answer, err);
+    if (ret == 0)
+        buf_add(rules_json, buf_str(&answer.rules_json));
+    return ret;
 }
 
-int client_stop(const char *state_path, const char *name, struct err *err)
+/* said: what the control call returned. */
+static int wait_for_stop(const char *state_path, const char *name, int said, struct err *err)
 {
-    int ret = control(state_path, name, "stop", NULL, NULL, err);
-    if (ret < 0 && ret != -ENOTCONN)
-        return ret;
     CLEANUP(io_close) int machine_fd = open_machine(state_path, name, err);
     if (machine_fd < 0)
         return machine_fd;
@@ -172,11 +191,26 @@ int client_stop(const char *state_path, const char *name, struct err *err)
             return err_text(err, ETIMEDOUT, "the machine does not end");
         poll(NULL, 0, STOP_RETRY_MS);
         /* One that was only starting had nobody yet to be told. */
-        if (ret == -ENOTCONN)
-            ret = control(state_path, name, "stop", NULL, NULL, NULL);
+        if (said == -ENOTCONN)
+            said = control(state_path, name, "stop", NULL, NULL, NULL);
     }
     return locked == 0 || locked == -ENOENT ? 0
                                             : err_set(err, -locked, "wait for the machine's end");
+}
+
+int client_stop(const char *state_path, const char *name, struct err *err)
+{
+    int ret = control(state_path, name, "stop", NULL, NULL, err);
+    return ret < 0 && ret != -ENOTCONN ? ret : wait_for_stop(state_path, name, ret, err);
+}
+
+int client_stop_by_rules(const char *state_path, const char *name, const char *faults,
+                         struct reply *ret_reply, struct err *err)
+{
+    int ret = control(state_path, name, "stop-by-rules", faults, ret_reply, err);
+    if (ret == 1)
+        return 0;
+    return ret < 0 && ret != -ENOTCONN ? ret : wait_for_stop(state_path, name, ret, err);
 }
 
 /* --- calls ---------------------------------------------------------------------- */

@@ -74,8 +74,14 @@ int client_arm(const char *state_path, const char *name, const char *faults, str
 int client_report(const char *state_path, const char *name, struct buf *rules_json,
                   struct err *err);
 
-/* Ends the machine's VMM, its guests and its mounts. 0 also when it did not run. */
+/* Ends the machine's VMM, its guests and its mounts, without rules. 0 also when it did not run. */
 int client_stop(const char *state_path, const char *name, struct err *err);
+/*
+ * The same as a call of the backend's, under the rules on `stop`: faults, else (NULL) those
+ * armed. ret_reply: what they want shown; status -1: nothing.
+ */
+int client_stop_by_rules(const char *state_path, const char *name, const char *faults,
+                         struct reply *ret_reply, struct err *err);
 
 /*
  * Makes one call. Returns 0 with *ret_reply filled (whatever its status), or

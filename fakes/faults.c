@@ -15,17 +15,15 @@ void faults_release(struct faults *faults)
 
 int faults_check_rule(const struct rule *rule, struct err *err)
 {
-    bool by_engine = rule->place == RULE_OPERATION || rule->place == RULE_SPAWN ||
-                     rule->place == RULE_EXIT || rule->place == RULE_PIPEWRITE ||
-                     (rule->place == RULE_BEGIN && rule->scope == RULE_PROCESS);
-    if (by_engine)
+    bool is_process = rule->place == RULE_BEGIN && rule->scope == RULE_PROCESS;
+    if (rule->call == RULE_CP && (is_process || rule->place == RULE_SPAWN))
+        return err_text(err, ENOTSUP, "a copy is one process, which starts and executes nothing");
+    if ((rule->call == RULE_START || rule->call == RULE_STOP) && rule->place == RULE_AT &&
+        (rule->action != RULE_SIGNAL || rule->scope == RULE_CLIENT))
         return err_text(err, ENOTSUP,
-                        "the machine stops at begin, end and at, not yet at single calls of the "
-                        "guest's processes");
-    if (rule->call == RULE_STOP || (rule->call == RULE_START && rule->place == RULE_AT))
-        return err_text(err, ENOTSUP, "of start only begin and end, of stop nothing yet");
-    if (rule->lose_all)
-        return err_text(err, ENOTSUP, "the machine loses no files yet");
+                        "%s is over at any time that could be told: at takes scope=init and vm "
+                        "alone",
+                        rule_call_words[rule->call]);
     return 0;
 }
 
@@ -53,13 +51,14 @@ int faults_next(const struct faults *faults, enum rule_call call, uint32_t nth,
     while (*at < faults->set.count) {
         size_t index = (*at)++;
         const struct rule *rule = &faults->set.rules[index];
-        if (rule->place == place && rule_in_call(rule, call, nth))
+        bool is_process = place == RULE_BEGIN && rule->scope == RULE_PROCESS; /* the engine's */
+        if (rule->place == place && !is_process && rule_in_call(rule, call, nth))
             return (int)index;
     }
     return -1;
 }
 
-bool faults_need_tracer(const struct faults *faults, enum rule_call call, uint32_t nth)
+bool faults_kill_trees(const struct faults *faults, enum rule_call call, uint32_t nth)
 {
     for (size_t i = 0; i < faults->set.count; i++) {
         const struct rule *rule = &faults->set.rules[i];

@@ -36,8 +36,8 @@ int faults_check_rule(const struct rule *rule, struct err *err);
 int faults_next(const struct faults *faults, enum rule_call call, uint32_t nth,
                 enum rule_place place, size_t *at);
 
-/* Whether this call's processes must be traced for its rules. */
-bool faults_need_tracer(const struct faults *faults, enum rule_call call, uint32_t nth);
+/* Whether a whole tree may have to be killed in this call, which needs a tracer. */
+bool faults_kill_trees(const struct faults *faults, enum rule_call call, uint32_t nth);
 
 /* [{"rule": "…", "fired": N}, …] */
 void faults_print_json(const struct faults *faults, struct buf *json);

@@ -219,6 +219,14 @@ static void child_agent(const struct agent_job *job, int report_fd)
     _exit(n == (ssize_t)sizeof result ? 0 : 127);
 }
 
+/* While it still has the capability to; no_new_privs would take setuid programs away. */
+static void child_filter(const struct guest_command *command, int report_fd)
+{
+    int ret = command->filter ? filter_install(command->filter) : 0;
+    if (ret < 0)
+        child_fail(report_fd, GUEST_SETUP, -ret, NULL);
+}
+
 static void child_run(const struct guest *guest, const struct guest_command *command,
                       const struct child_ends *ends)
 {
@@ -232,11 +240,14 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (read(ends->report, &go, 1) != 1)
         _exit(127);
     if (command->agent) /* the agent belongs to the VM, not to the container */
+        child_filter(command, ends->report);
+    if (command->agent)
         child_agent(command->agent, ends->report);
     child_streams(command, ends);
     /* From here on the guest may look at this process: there is nothing to be found. */
     prctl(PR_SET_DUMPABLE, 0);
     proc_close_others(&ends->report, 1);
+    child_filter(command, ends->report);
     ret = container_confine(&err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);

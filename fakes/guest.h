@@ -16,6 +16,7 @@
 #ifndef KILLPOINT_GUEST_H
 #define KILLPOINT_GUEST_H
 
+#include "../fault/filter.h"
 #include "agent.h"
 #include "container.h"
 
@@ -54,6 +55,7 @@ struct guest_command {
     bool interactive;        /* stdin is a pipe, not /dev/null */
     bool tty;
     const struct agent_job *agent;
+    const struct filter *filter; /* installed just before the command runs; NULL: none */
 };
 
 struct guest_process {

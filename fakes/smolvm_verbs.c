@@ -200,13 +200,22 @@ static int run_start(struct smolvm_run *run)
 
 /* --- stop, delete ------------------------------------------------------------------ */
 
-/* Says that it stops the machine, and does. 0 or the exit status. */
-static int stop_running(struct smolvm_run *run)
+/* Says that it stops the machine, and does. by_rules: it is a stop that rules can be for.
+ * 0 or the exit status. */
+static int stop_running(struct smolvm_run *run, bool by_rules)
 {
     struct err err;
     buf_printf(&run->out, "Stopping machine '%s'...\n", run->machine);
-    if (client_stop(run->state_path, run->machine, &err) == 0)
-        return 0;
+    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    int ret = by_rules
+                  ? client_stop_by_rules(run->state_path, run->machine, run->faults, &forced, &err)
+                  : client_stop(run->state_path, run->machine, &err);
+    run->reply.killed = forced.killed;
+    buf_append(&run->reply.rules_json, buf_str(&forced.rules_json), forced.rules_json.len);
+    buf_append(&run->err, buf_str(&forced.err), forced.err.len);
+    if (ret == 0)
+        return forced.status >= 0 ? forced.status : 0;
     smolvm_text_error(&run->err, "agent operation failed: stop machine: %s", err.msg);
     return 1;
 }
@@ -225,7 +234,7 @@ static int run_stop(struct smolvm_run *run)
                    record.started ? "stopped" : "created");
         return 0;
     }
-    ret = stop_running(run);
+    ret = stop_running(run, true);
     if (ret == 0)
         buf_printf(&run->out, "Stopped machine: %s\n", run->machine);
     return ret;
@@ -254,7 +263,7 @@ static int run_delete(struct smolvm_run *run)
         return no_record(run, ret, &err);
     /* 0.8.0 would leave the VM behind; this fake leaves nothing. Later versions stop it
      * before they ask. */
-    if (state_vmm_pid(run->state_path, run->machine) > 0 && stop_running(run) != 0)
+    if (state_vmm_pid(run->state_path, run->machine) > 0 && stop_running(run, false) != 0)
         return 1;
     if (!run->args->force && !confirm_delete(run)) {
         buf_add(&run->out, "Cancelled\n");

@@ -9,10 +9,14 @@
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "call_client.h"
+#include "upper.h"
 
 #define EXIT_DEADLINE_MS 5000
 
@@ -45,14 +49,52 @@ static void tell_result(int ret, const struct err *err, const struct reply *forc
 
 /* --- the VMM ------------------------------------------------------------------- */
 
-void vmm_die(struct vmm *vmm)
+/* Those that a stop brought, else those that are armed. */
+static struct faults *stopping_faults(struct vmm *vmm)
+{
+    return vmm->stop_faults.fired ? &vmm->stop_faults : &vmm->armed;
+}
+
+/* All of the machine's processes; the engine is in the middle of something, so without it. */
+static void kill_guests(void)
+{
+    int status;
+    pid_t pid;
+    kill(-1, SIGKILL);
+    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
+        if (pid > 0 && WIFSTOPPED(status))
+            ptrace(PTRACE_CONT, pid, 0L, 0L);
+}
+
+void vmm_die(struct vmm *vmm, const struct rule *rule)
 {
     CLEANUP(buf_release) struct buf rules = BUF_INIT;
-    faults_print_json(&vmm->armed, &rules);
+    struct err err;
+    faults_print_json(stopping_faults(vmm), &rules);
     io_write_file(vmm->machine_fd, "fired.json", buf_str(&rules), rules.len, 0600, NULL);
     /* Nobody may still connect when the calls' connections end. */
     io_close(&vmm->listener.fd);
+    if (rule->lose_all) {
+        kill_guests();
+        if (upper_restore(vmm->machine_fd, &err) < 0)
+            dprintf(STDERR_FILENO, "%s\n", err.msg);
+    }
     _exit(128 + SIGKILL);
+}
+
+void vmm_synced(struct vmm *vmm)
+{
+    struct err err;
+    if (vmm->loses_files && upper_save(vmm->machine_fd, &err) < 0)
+        vmm->distrust = err;
+}
+
+static bool may_lose_files(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->set.count; i++)
+        if (faults->set.rules[i].lose_all)
+            return true;
+    return false;
 }
 
 bool vmm_kill_main(struct vmm *vmm)
@@ -105,19 +147,23 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct err *err)
         record_release(&record);
         return ret;
     }
+    for (struct engine_tree *tree = vmm->engine.trees; tree; tree = tree->next)
+        tree->rules = NULL;
     struct faults old = vmm->armed;
     vmm->armed = armed;
     armed = old;
     record_release(&vmm->record);
     vmm->record = record;
     memset(vmm->counts, 0, sizeof vmm->counts);
+    vmm->loses_files = may_lose_files(&vmm->armed);
+    vmm_synced(vmm);
     return start_main(vmm, err);
 }
 
 static void on_child(struct loop *loop, pid_t pid, int status)
 {
     struct vmm *vmm = container_of(loop, struct vmm, loop);
-    if (tracer_status(&vmm->tracer, pid, status) == TRACER_TAKEN)
+    if (engine_status(&vmm->engine, pid, status) == TRACER_TAKEN)
         return;
     if (pid == vmm->guest.main_pid) {
         guest_main_ended(&vmm->guest);
@@ -160,6 +206,7 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
         ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
     if (ret == 0)
         ret = loop_init(&vmm->loop, on_child, NULL, NULL, err);
+    engine_init(&vmm->engine, &vmm->loop);
     if (ret == 0)
         ret = guest_init(&vmm->guest, &vmm->record, err);
     if (ret == 0)
@@ -187,10 +234,70 @@ static void end_guests(struct vmm *vmm)
         left = loop_reap_until(&vmm->loop, deadline_ms);
 }
 
-/*
- * The first rule on `start` at this place. Returns whether the machine is to be left
- * alone: a reply or a status at begin stands for a start that never was.
- */
+/* Does what a rule on start or stop says; what is to be shown goes into *forced. */
+static void apply_rule(struct vmm *vmm, struct faults *faults, int index, struct reply *forced)
+{
+    const struct rule *rule = &faults->set.rules[index];
+    bool nobody = rule->scope == RULE_INIT_PROCESS && vmm->guest.main_pid == 0;
+    if (rule->action == RULE_SIGNAL && nobody)
+        return;
+    faults->fired[index]++;
+    if (rule->action == RULE_STATUS)
+        forced->status = rule->status;
+    else if (rule->action == RULE_REPLY)
+        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
+    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_VM)
+        vmm_die(vmm, rule);
+    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_CLIENT)
+        forced->killed = true;
+    else if (rule->action == RULE_SIGNAL)
+        vmm_kill_main(vmm);
+}
+
+struct vmm_alarm {
+    struct timer timer;
+    struct vmm *vmm;
+    struct faults *faults;
+    int index;
+};
+
+static void on_alarm(struct loop *loop, struct timer *timer)
+{
+    (void)loop;
+    struct vmm_alarm *alarm = container_of(timer, struct vmm_alarm, timer);
+    struct reply none = REPLY_INIT;
+    apply_rule(alarm->vmm, alarm->faults, alarm->index, &none);
+}
+
+static void clear_alarms(struct vmm *vmm)
+{
+    for (size_t i = 0; i < vmm->n_alarms; i++)
+        loop_clear_timer(&vmm->loop, &vmm->alarms[i].timer);
+    free(vmm->alarms);
+    vmm->alarms = NULL;
+    vmm->n_alarms = 0;
+}
+
+/* Rules with `at` in start or stop, which began at from_ms. */
+static void set_alarms(struct vmm *vmm, struct faults *faults, enum rule_call call, int64_t from_ms)
+{
+    size_t at = 0;
+    int index;
+    clear_alarms(vmm);
+    vmm->alarms = calloc(faults->set.count + 1, sizeof *vmm->alarms);
+    if (!vmm->alarms)
+        abort();
+    while ((index = faults_next(faults, call, 1, RULE_AT, &at)) >= 0) {
+        struct vmm_alarm *alarm = &vmm->alarms[vmm->n_alarms++];
+        *alarm = (struct vmm_alarm){.timer = {.fire = on_alarm}, vmm, faults, index};
+        const struct rule *rule = &faults->set.rules[index];
+        bool since_start = rule->since == RULE_SINCE_START && call == RULE_STOP;
+        loop_set_timer(&vmm->loop, &alarm->timer,
+                       (since_start ? vmm->main_started_ms : from_ms) + rule->at_ms);
+    }
+}
+
+/* The first rule on `start` at this place. Returns whether the start is to end here. */
 static bool start_rule(struct vmm *vmm, enum rule_place place, struct reply *forced)
 {
     size_t at = 0;
@@ -199,24 +306,98 @@ static bool start_rule(struct vmm *vmm, enum rule_place place, struct reply *for
         return false;
     const struct rule *rule = &vmm->armed.set.rules[index];
     struct timespec delay = {rule->delay_ms / 1000, rule->delay_ms % 1000 * 1000000};
-    vmm->armed.fired[index]++;
-    switch (rule->action) {
-    case RULE_STATUS: forced->status = rule->status; break;
-    case RULE_REPLY:
-        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
-        break;
-    case RULE_DELAY: nanosleep(&delay, NULL); break;
-    case RULE_SIGNAL:
-        if (rule->scope == RULE_VM)
-            vmm_die(vmm);
-        else if (rule->scope == RULE_CLIENT)
-            forced->killed = true;
-        else
-            vmm_kill_main(vmm);
-        break;
-    default: break;
-    }
+    apply_rule(vmm, &vmm->armed, index, forced);
+    if (rule->action == RULE_DELAY)
+        nanosleep(&delay, NULL);
     return place == RULE_BEGIN && forced->status >= 0;
+}
+
+/* --- stopping ------------------------------------------------------------------ */
+
+static void answer_stopper(struct vmm *vmm, const struct reply *forced, bool ends)
+{
+    CLEANUP(buf_release) struct buf answer = BUF_INIT;
+    CLEANUP(buf_release) struct buf rules = BUF_INIT;
+    if (forced->killed)
+        wire_pair(&answer, "killed", "");
+    if (forced->status >= 0) {
+        wire_pair_number(&answer, "status", forced->status);
+        wire_pair(&answer, "text", buf_str(&forced->err));
+    }
+    if (!ends)
+        wire_pair(&answer, "runs", "");
+    faults_print_json(stopping_faults(vmm), &rules);
+    wire_pair(&answer, "rules", buf_str(&rules));
+    if (vmm->stopper) {
+        call_client_send(vmm->stopper, WIRE_REPLY, answer.data, answer.len);
+        call_client_flush(vmm->stopper);
+    }
+}
+
+/* Returns for how long the rule at this place holds the stop, 0 for not at all. */
+static int64_t stop_rule(struct vmm *vmm, enum rule_place place, struct reply *forced)
+{
+    struct faults *faults = stopping_faults(vmm);
+    size_t at = 0;
+    int index = faults_next(faults, RULE_STOP, 1, place, &at);
+    if (index < 0)
+        return 0;
+    apply_rule(vmm, faults, index, forced);
+    return faults->set.rules[index].delay_ms;
+}
+
+static void finish_stop(struct vmm *vmm, const struct reply *forced)
+{
+    answer_stopper(vmm, forced, true);
+    loop_stop(&vmm->loop);
+}
+
+static void on_end_delay_over(struct loop *loop, struct timer *timer)
+{
+    (void)timer;
+    struct reply none = REPLY_INIT;
+    none.status = -1;
+    finish_stop(container_of(loop, struct vmm, loop), &none);
+}
+
+static void on_stopping(struct loop *loop, struct timer *timer)
+{
+    struct vmm *vmm = container_of(loop, struct vmm, loop);
+    struct reply forced = REPLY_INIT;
+    struct err err;
+    forced.status = -1;
+    end_main(vmm, &err);
+    vmm_synced(vmm);
+    int64_t delay_ms = stop_rule(vmm, RULE_END, &forced);
+    timer->fire = on_end_delay_over;
+    if (delay_ms > 0)
+        loop_set_timer(loop, timer, io_now_ms() + delay_ms);
+    else
+        finish_stop(vmm, &forced);
+    reply_release(&forced);
+}
+
+void vmm_stop(struct vmm *vmm, struct call *call, const char *text)
+{
+    struct reply forced = REPLY_INIT;
+    struct err err;
+    forced.status = -1;
+    vmm->stopper = call;
+    vmm->stopping.fire = on_stopping;
+    int64_t delay_ms = 0;
+    if (*text && faults_parse(&vmm->stop_faults, text, &err) < 0) {
+        forced.status = 1;
+        buf_printf(&forced.err, "Error: agent operation failed: stop: %s\n", err.msg);
+    } else {
+        set_alarms(vmm, stopping_faults(vmm), RULE_STOP, io_now_ms());
+        delay_ms = stop_rule(vmm, RULE_BEGIN, &forced);
+    }
+    if (forced.status >= 0 || forced.killed) {
+        answer_stopper(vmm, &forced, false);
+        faults_release(&vmm->stop_faults);
+    } else
+        loop_set_timer(&vmm->loop, &vmm->stopping, io_now_ms() + delay_ms);
+    reply_release(&forced);
 }
 
 /* Boots as far as the rules on `start` let it, and tells the starter. */
@@ -226,12 +407,17 @@ static int start(struct vmm *vmm, const char *rules, bool owned)
     struct reply forced = REPLY_INIT;
     forced.status = -1;
     int ret = faults_parse(&vmm->armed, rules, &err);
+    int64_t began_ms = io_now_ms();
     if (ret == 0 && start_rule(vmm, RULE_BEGIN, &forced))
         ret = err_text(&err, ECANCELED, "a rule keeps the machine from starting");
     if (ret == 0)
         ret = boot(vmm, owned, &err);
-    if (ret == 0)
+    if (ret == 0) {
+        vmm->loses_files = may_lose_files(&vmm->armed);
+        vmm_synced(vmm);
+        set_alarms(vmm, &vmm->armed, RULE_START, began_ms);
         start_rule(vmm, RULE_END, &forced);
+    }
     tell_result(ret, &err, &forced);
     reply_release(&forced);
     return ret;
@@ -251,8 +437,11 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
         io_close(&listen_fd);
         unlinkat(vmm->machine_fd, "sock", 0);
     }
+    clear_alarms(vmm);
+    faults_release(&vmm->stop_faults);
     end_guests(vmm);
-    tracer_release(&vmm->tracer);
+    engine_release(&vmm->engine);
+    filter_release(&vmm->filter);
     guest_release(&vmm->guest);
     faults_release(&vmm->armed);
     loop_release(&vmm->loop);

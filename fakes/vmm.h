@@ -20,14 +20,21 @@
 
 struct vmm {
     struct loop loop;
-    struct tracer tracer;
+    struct engine engine;
+    struct filter filter; /* of calls with rules inside; built for the first of them */
     struct guest guest;
     struct record record;
     struct layout layout;
     char *state_path;
     int machine_fd;
     struct watch listener, owner;
-    struct faults armed;
+    struct faults armed, stop_faults; /* the second only while a stop has rules of its own */
+    struct vmm_alarm *alarms;         /* of `at` in start and stop */
+    size_t n_alarms;
+    struct timer stopping;
+    struct call *stopper; /* the connection of the CLI that stops the machine */
+    bool loses_files;     /* a rule may lose files, so syncs are followed */
+    struct err distrust;  /* why a call's processes were not followed exactly; "": all were */
     struct call *calls;
     int last_tree;
     uint32_t counts[4]; /* calls so far, by enum rule_call */
@@ -40,8 +47,18 @@ int vmm_main(int argc, char **argv);
 
 /* Ends the container's main command, as a rule with scope=init says. False: none lived. */
 bool vmm_kill_main(struct vmm *vmm);
-/* The VM dies here and now, leaving the counts of its rules in MACHINE/fired.json. */
-void vmm_die(struct vmm *vmm) __attribute__((noreturn));
+/*
+ * The VM dies here and now, as the rule says, leaving the counts of its rules in
+ * MACHINE/fired.json; with lose=all its files are again what they were at the last sync.
+ */
+void vmm_die(struct vmm *vmm, const struct rule *rule) __attribute__((noreturn));
+/* A sync was done: what is there now survives lose=all. */
+void vmm_synced(struct vmm *vmm);
+/*
+ * The CLI stops the machine, under the rules on `stop`: those of text, or the armed ones
+ * when it is "". The machine ends now or after a delay, or not at all when a rule at begin says so.
+ */
+void vmm_stop(struct vmm *vmm, struct call *call, const char *text);
 /* Arms rules for the machine's run from here, with counts from 1, its record read anew and a
  * fresh main command. */
 int vmm_arm(struct vmm *vmm, const char *rules, struct err *err);

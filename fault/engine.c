@@ -364,9 +364,19 @@ static enum tracer_next take(struct engine_stop *stop)
 
 /* --- places without a call to wait for ------------------------------------------------ */
 
+static bool is_of_interest(const struct engine_tree *tree, enum rule_place place)
+{
+    bool found = tree->records_places;
+    for (size_t i = 0; !found && tree->rules && i < tree->rules->count; i++)
+        found = tree->rules->rules[i].place == place;
+    return found;
+}
+
 static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree,
                                  struct tracee *tracee, enum rule_place place)
 {
+    if (!is_of_interest(tree, place))
+        return TRACER_RUN;
     char comm[RULE_COMM_MAX + 1];
     CLEANUP(address_release) struct address address = ADDRESS_INIT;
     read_comm(tracee->tid, comm);
@@ -397,7 +407,7 @@ static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree
     return TRACER_HOLD;
 }
 
-/* A file that may be written without a call; only one that is open for writing counts. */
+/* A file that may be written without a call, when it is open for writing. */
 static void count_mapping(struct engine_tree *tree, const struct tracee *tracee)
 {
     struct arch_regs regs;
@@ -563,6 +573,8 @@ static enum tracer_next left(struct tracer *tracer, struct tracee *tracee)
         if (next == TRACER_RUN)
             stop_free(stop);
     }
+    if (tracee->stop)
+        tracer_tell_execs(tracee); /* what is not over would be taken for the new program's */
     advance(engine);
     return next;
 }
@@ -577,6 +589,8 @@ static enum tracer_next began(struct tracer *tracer, struct tracee *tracee, bool
         while (tracee->stop)
             stop_free(tracee->stop);
         advance(engine);
+        if (tree && is_of_interest(tree, RULE_BEGIN))
+            tracer_tell_execs(tracee);
     }
     return tree ? at_place(engine, tree, tracee, RULE_BEGIN) : TRACER_RUN;
 }
@@ -658,12 +672,7 @@ bool engine_needs_filter(const struct engine_tree *tree)
 
 unsigned engine_filter_wants(const struct engine_tree *tree)
 {
-    if (tree->records_places)
-        return FILTER_EXITS;
-    for (size_t i = 0; tree->rules && i < tree->rules->count; i++)
-        if (tree->rules->rules[i].place == RULE_EXIT)
-            return FILTER_EXITS;
-    return 0;
+    return is_of_interest(tree, RULE_EXIT) ? FILTER_EXITS : 0;
 }
 
 /* Temporary names are others in every run, and the digest is to be the same. */

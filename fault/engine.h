@@ -83,7 +83,7 @@ struct engine_tree {
 
 #define ENGINE_TREE_INIT                                                                           \
     {                                                                                              \
-        .nth = 1, .root = {.fd = -1}                                                               \
+        .nth = 1, .root = {.fd = -1 }                                                              \
     }
 
 struct engine {

@@ -59,9 +59,10 @@ static int add_call(scmp_filter_ctx context, const struct op_call *call, unsigne
 
 static int add_others(scmp_filter_ctx context, unsigned wants)
 {
-    const struct scmp_arg_cmp shared =
-        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED);
-    int ret = add(context, FILTER_MMAP, SCMP_SYS(mmap), 1, &shared);
+    const struct scmp_arg_cmp shared[] = {
+        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, PROT_WRITE),
+        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED)};
+    int ret = add(context, FILTER_MMAP, SCMP_SYS(mmap), 2, shared);
     if (ret == 0)
         ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
     if (ret == 0)

@@ -21,7 +21,7 @@
 
 enum filter_stop {
     FILTER_EXIT_GROUP = 0x1000,
-    FILTER_MMAP,   /* a shared mapping of a file; prot and the descriptor say if it is written */
+    FILTER_MMAP,   /* a shared writable mapping of a file; not one made writable by mprotect(2) */
     FILTER_FOREIGN /* a 32-bit or x32 call: its number means another call than it seems to */
 };
 

@@ -51,10 +51,15 @@ bool loop_reap(struct loop *loop)
 
 static bool take_signals(struct loop *loop)
 {
-    struct signalfd_siginfo info;
-    while (read(loop->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo != SIGCHLD && loop->on_signal)
-            loop->on_signal(loop, (int)info.ssi_signo);
+    struct signalfd_siginfo infos[4];
+    size_t n;
+    do {
+        ssize_t len = read(loop->signal_fd, infos, sizeof infos);
+        n = len < 0 ? 0 : (size_t)len / sizeof *infos;
+        for (size_t i = 0; i < n; i++)
+            if (infos[i].ssi_signo != SIGCHLD && loop->on_signal)
+                loop->on_signal(loop, (int)infos[i].ssi_signo);
+    } while (n == sizeof infos / sizeof *infos); /* less than asked for: that was all */
     return loop_reap(loop);
 }
 

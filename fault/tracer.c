@@ -13,6 +13,16 @@
 #define CALL_STOP 0x80 /* PTRACE_O_TRACESYSGOOD */
 #define TREE_NONE 0    /* of who has ended, or whose whole session ended before it was seen */
 
+/*
+ * Every stop is paid for, so those of the second kind are left to who cannot be followed without
+ * them: an execve takes another thread's number, and a first thread that ends is told of
+ * only when all have.
+ */
+#define OPTIONS                                                                                    \
+    (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE |    \
+     PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD)
+#define OPTIONS_OF_THREADS (OPTIONS | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
+
 static struct tracee *find(const struct tracer *tracer, pid_t tid)
 {
     struct tracee *at = tracer->tracees;
@@ -76,14 +86,16 @@ void tracer_release(struct tracer *tracer)
 
 int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
 {
-    const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
-                         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT |
-                         PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD;
-    if (ptrace(PTRACE_SEIZE, pid, 0L, options) < 0)
+    if (ptrace(PTRACE_SEIZE, pid, 0L, OPTIONS_OF_THREADS) < 0)
         return err_set(err, errno, "trace process %d", (int)pid);
     struct tracee *first = add(tracer, pid, tree);
     first->announced = first->begun = true;
     return 0;
+}
+
+void tracer_tell_execs(const struct tracee *tracee)
+{
+    ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS_OF_THREADS);
 }
 
 /* ESRCH is no error here: a SIGKILL from elsewhere takes a tracee out of any stop. */
@@ -196,9 +208,11 @@ static bool wants_hooks(const struct tracer *tracer, const struct tracee *tracee
 
 static void spawned(struct tracer *tracer, struct tracee *parent, pid_t tid)
 {
-    adopt(tracer, parent, tid);
     const struct tracee *child = find(tracer, tid);
-    bool is_thread = child && child->process == parent->process;
+    bool is_thread = child ? child->process == parent->process : is_thread_of(parent->process, tid);
+    adopt(tracer, parent, tid);
+    if (is_thread)
+        tracer_tell_execs(parent);
     if (!is_thread && wants_hooks(tracer, parent))
         tracer_resume(tracer, parent, tracer->hooks->spawned(tracer, parent));
     else
@@ -223,6 +237,7 @@ static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
         if ((pid_t)message != tracee->tid)
             drop(tracer, (pid_t)message);
         tracee->in_vfork = tracee->exiting = false;
+        ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS);
         if (wants_hooks(tracer, tracee)) {
             tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, true));
             return;
@@ -265,6 +280,8 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
     }
     if (tracee->state == TRACEE_RUNS)
         tracee->state = TRACEE_STOPPED;
+    if (first && tracee->tid != tracee->process)
+        tracer_tell_execs(tracee);
     if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process &&
         wants_hooks(tracer, tracee))
         tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, false));

@@ -39,7 +39,8 @@ struct tracee {
     bool begun;     /* its first stop was seen */
     bool announced; /* by its parent's event; who ends before that is kept until it comes */
     bool in_vfork;  /* stands still until its child executes or ends */
-    bool exiting;   /* runs nothing more; a first thread's end is told when all threads ended */
+    bool exiting;   /* runs nothing more; of a process with threads, whose first one's end is told
+                       when all threads ended */
     bool freezing;  /* to be left in its next stop */
     struct tracee *next;
 };
@@ -60,7 +61,8 @@ struct tracer_hooks {
     enum tracer_next (*entered)(struct tracer *, struct tracee *, unsigned data);
     /* At its exit, when it was let run to there. */
     enum tracer_next (*left)(struct tracer *, struct tracee *);
-    /* The first stop of a new process, or just after an execve. */
+    /* The first stop of a new process, or just after an execve: the first one of a tree, one that
+     * ended other threads, and where tracer_tell_execs() asked for it. */
     enum tracer_next (*began)(struct tracer *, struct tracee *, bool executed);
     /* Just after a fork, in the parent. */
     enum tracer_next (*spawned)(struct tracer *, struct tracee *);
@@ -79,6 +81,9 @@ void tracer_release(struct tracer *tracer);
 
 /* tree: a positive number. Errors: -EPERM when it is traced already or may not be. */
 int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err);
+
+/* The tracee stands: its next execve, and its children's, will be told by began(). */
+void tracer_tell_execs(const struct tracee *tracee);
 
 /* Takes one status of waitpid(-1, __WALL). */
 enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status);

@@ -38,14 +38,11 @@ static void mistake_leaves_the_armed_rules_as_they_were(void **state)
         {"unknown reply", "exec end:reply=nosuch", -EINVAL},
         {"the same twice", "begin\nbegin", -EEXIST},
         {"no such file", "@/nonexistent", -ENOENT},
-        {"a single call", "exec rename", -ENOTSUP},
-        {"spawn", "spawn", -ENOTSUP},
-        {"exit", "exit", -ENOTSUP},
-        {"begin of a process", "begin:scope=process", -ENOTSUP},
-        {"stop", "stop begin:scope=vm", -ENOTSUP},
-        {"time after the start of a machine", "start at:ms=5:scope=vm", -ENOTSUP},
-        {"lost files", "begin:scope=vm:lose=all", -ENOTSUP},
-        {"the second of two", "begin\nexec rename", -ENOTSUP},
+        {"a copy executes nothing", "cp begin:scope=process", -ENOTSUP},
+        {"a copy forks nothing", "cp spawn", -ENOTSUP},
+        {"a time after the end of start", "start at:ms=5:reply=lost", -ENOTSUP},
+        {"a time after the end of stop", "stop at:ms=5:scope=client", -ENOTSUP},
+        {"the second of two", "begin\ncp spawn", -ENOTSUP},
     };
     CLEANUP(faults_release) struct faults faults = FAULTS_INIT;
     parse(&faults, "end:status=7");
@@ -121,7 +118,7 @@ static void tracer_is_wanted_for_killed_trees_alone(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         CLEANUP(faults_release) struct faults faults = FAULTS_INIT;
         parse(&faults, rows[i].rules);
-        if (faults_need_tracer(&faults, rows[i].call, 1) != rows[i].needed)
+        if (faults_kill_trees(&faults, rows[i].call, 1) != rows[i].needed)
             fail_msg("%s", rows[i].rules);
     }
 }

@@ -97,7 +97,8 @@ static int arguments(void)
     expect("high bits of a request", call(SYS_ioctl, (long)(FICLONE | 1UL << 40), 0, 0),
            STOPPED(row_of("ficlone")));
     expect("another ioctl", call(SYS_ioctl, FICLONE + 1, 0, 0), -1);
-    expect("shared map", call(SYS_mmap, 4096, PROT_WRITE, MAP_SHARED), STOPPED(FILTER_MMAP));
+    expect("shared map", call(SYS_mmap, 4096, PROT_READ | PROT_WRITE, MAP_SHARED),
+           STOPPED(FILTER_MMAP));
     expect("shared and checked", call(SYS_mmap, 4096, PROT_WRITE, MAP_SHARED_VALIDATE),
            STOPPED(FILTER_MMAP));
     expect("exit_group", call(SYS_exit_group, 0, 0, 0), STOPPED(FILTER_EXIT_GROUP));
@@ -130,7 +131,8 @@ static int quiet(void)
         stat("/", &stat_buf) < 0 || access("/", R_OK) < 0)
         return 3;
     if (mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED ||
-        mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+        mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ||
+        mmap(NULL, 4096, PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
         return 4;
 #ifdef SYS_open
     if (syscall(SYS_open, "/", O_RDONLY) < 0)
