@@ -1,0 +1,272 @@
+#include "faultrun.h"
+
+#define EXIT_KILLED 137
+#define THREE "sh -c 'echo a >\"$D/fx\"; mv \"$D/fx\" \"$D/fy\"; rm \"$D/fy\"'"
+#define NOTHING "00000000000000000000000000000000"
+
+/* --- the list, and kills at its points ------------------------------------------------- */
+
+static void the_list_is_in_order_and_the_same_each_time(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"sh:open:D/fx#1", "sh:write:D/fx#1", "mv:rename:D/fx#1",
+                                         "rm:unlink:D/fy#1"};
+    CLEANUP(io_free) char *first = NULL;
+    for (int round = 0; round < faultrun_rounds(20, 100); round++) {
+        char *list = faultrun_out("$FR --list --json " THREE " | sed \"s,$D,D,\"");
+        if (first)
+            assert_string_equal(list, first);
+        io_free(&first);
+        first = list;
+    }
+    CLEANUP(io_free) char *copy = io_format("%s", first);
+    char *rest = copy;
+    for (int k = 1; k <= 4; k++) {
+        char *line = strsep(&rest, "\n");
+        CLEANUP(io_free) char *number = faultrun_value(line, "point");
+        CLEANUP(io_free) char *address = faultrun_value(line, "address");
+        CLEANUP(io_free) char *digest = faultrun_value(line, "state");
+        assert_int_equal(atoi(number), k);
+        assert_string_equal(address, points[k - 1]);
+        assert_int_equal(strlen(digest), strlen(NOTHING));
+        assert_int_equal(strcmp(digest, NOTHING) == 0, k == 1);
+    }
+    assert_non_null(strstr(rest, "{\"end\":true,\"points\":4,\"attempts\":4,\"state\":\"" NOTHING));
+}
+
+static void a_kill_leaves_what_the_effects_before_it_left(void **state)
+{
+    (void)state;
+    static const char *const left[] = {"", "fx 0 ", "fx 2 ", "fy 2 "};
+    CLEANUP(io_free) char *list = faultrun_out("$FR --list --json " THREE);
+    char *rest = list;
+    for (int k = 1; k <= 4; k++) {
+        CLEANUP(io_free) char *listed = faultrun_value(strsep(&rest, "\n"), "state");
+        CLEANUP(io_free)
+        char *script = io_format("rm -f fx fy; $FR --point %d --list --json " THREE
+                                 " >list; code=$?; rm -f list2; tail -n 1 list >&2; rm list; "
+                                 "stat -c '%%n %%s' * 2>/dev/null | tr '\\n' ' '; exit $code",
+                                 k);
+        CLEANUP(run_release) struct run killed = faultrun_play(script);
+        check_clean_failure(&killed, EXIT_KILLED);
+        assert_string_equal(killed.out, left[k - 1]);
+        CLEANUP(io_free) char *found = faultrun_value(killed.err, "state");
+        assert_string_equal(found, listed);
+    }
+}
+
+static void a_point_by_its_address_is_the_same_point(void **state)
+{
+    (void)state;
+    CLEANUP(run_release)
+    struct run killed =
+        faultrun_play("$FR --point \"mv:rename:$D/fx#1\" " THREE "; code=$?; ls; exit $code");
+    check_clean_failure(&killed, EXIT_KILLED);
+    assert_string_equal(killed.out, "fx\n");
+}
+
+/* --- what is done, seen by a shell ------------------------------------------------------- */
+
+struct row {
+    const char *name, *script;
+    int code;
+    const char *out; /* all of it; NULL: not looked at */
+    const char *err; /* a part of it; NULL: empty */
+};
+
+static void check_row(const struct row *row)
+{
+    CLEANUP(run_release) struct run done = faultrun_play(row->script);
+    if (done.how != PROC_EXITED || done.code != row->code ||
+        (row->out && strcmp(done.out, row->out) != 0) ||
+        (row->err ? !strstr(done.err, row->err) : *done.err != '\0'))
+        fail_msg("%s: how %d, code %d\n--- stdout\n%s\n--- stderr\n%s", row->name, done.how,
+                 done.code, done.out, done.err);
+}
+
+static const struct row usage_rows[] = {
+    {"no command", "$FR", 2, "", "no command"},
+    {"an option nobody knows", "$FR --lists -- true", 2, "", "--lists"},
+    {"point zero", "$FR --point 0 -- true", 2, "", "counted from 1"},
+    {"a negative point", "$FR --point=-1 -- true", 2, "", "--point=-1"},
+    {"a bad address", "$FR --point x:y -- true", 2, "", "column 4"},
+    {"an unknown key", "$FR --inject write:pth=a -- true", 2, "", "rule 1, column 7"},
+    {"the second rule's mistake", "$FR --inject write --inject 'write:when=0' -- true", 2, "",
+     "rule 2, column 12"},
+    {"a rule for machines", "$FR --inject end:status=1 -- true", 2, "", "end:status=1"},
+    {"a scope nobody knows", "$FR --scope vm -- true", 2, "", "--scope=vm"},
+    {"a closed report", "$FR --list --report 77 -- true", 2, "", "--report=77"},
+    {"json without a list", "$FR --json -- true", 2, "", "go with --list"},
+    {"no such program", "$FR -- nosuch", 127, "", "nosuch"},
+    {"no program", "$FR -- /etc/passwd", 126, "", "/etc/passwd"},
+    {"a point that there is not", "$FR --point 9 -- true", 0, "", "no point 9"},
+    {"a rule that did not fire", "$FR --inject unlink -- true", 0, "", "did not fire: unlink"},
+};
+
+static void wrong_usage_says_where(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof usage_rows / sizeof usage_rows[0]; i++)
+        check_row(&usage_rows[i]);
+}
+
+static const struct row end_rows[] = {
+    {"the command's status", "$FR -- sh -c 'exit 3'", 3, "", NULL},
+    {"the command's signal", "$FR -- sh -c 'kill -9 $$'", 137, "", NULL},
+    {"streams pass", "echo in | $FR -- sh -c 'cat; echo err >&2'", 0, "in\n", "err"},
+    {"a list on another descriptor", "$FR --list --report 5 -- sh -c 'echo o; >f' 5>l; cat l", 0,
+     NULL, NULL},
+    {"SIGTERM for faultrun takes all along",
+     "$FR -- sh -c 'sleep 100 & echo $! >pid; sleep 100' & p=$!; "
+     "while ! [ -s pid ]; do sleep 0.01; done; kill $p; wait $p; code=$?; "
+     "case $(ps -o stat= $(cat pid)) in Z* | '') exit $code ;; esac; exit 1",
+     143, "", NULL},
+    {"closed stdin", "$FR --list -- sh -c 'echo x >n; cat' <&- | wc -l", 0, "2\n", "cat"},
+    {"a closed stdout has no list", "$FR --list -- sh -c 'echo x >n' >&-", 125, "",
+     "write the list"},
+    {"and is closed for the command", "$FR -- sh -c 'echo x' >&-; cat n", 1, "", "sh:"},
+    {"a full one", "$FR --list -- sh -c 'echo x >n' >/dev/full", 125, "", "No space left"},
+    {"under another tracer", "strace -f -o /dev/null $FR -- true", 125, "", "is traced by process"},
+    {"a tracer inside cannot attach", "$FR -- strace -o st true", 1, "", "not permitted"},
+    {"a user namespace inside", "$FR --list -- unshare -Ur sh -c 'echo x >u' | wc -l", 0, "2\n",
+     NULL},
+    {"a FIFO's reader and writer hold nobody",
+     "mkfifo p; $FR --list -- sh -c '(echo one >p) & echo two >f; cat p; wait' | "
+     "sed s,$PWD,D,",
+     0, "one\n1\tsh:open:D/f#1\n2\tsh:write:D/f#1\n", NULL},
+    {"a full pipe holds nobody",
+     "$FR --point 3 -- sh -c 'seq 100000 | (sleep 0.2; echo x >f; cat >/dev/null) & "
+     "echo y >g; wait'",
+     137, "", NULL},
+    {"places of process scope",
+     "$FR --list --scope process -- sh -c 'true | cat' | cut -f 2 | "
+     "grep -v pipewrite",
+     0,
+     "cat:begin:#1\ncat:exit:#1\nsh:begin:#1\nsh:begin:#2\nsh:begin:#3\nsh:exit:#1\nsh:exit:#2\n"
+     "sh:spawn:#1\nsh:spawn:#2\n",
+     NULL},
+    {"names are encoded", "$FR --list -- sh -c 'echo >\"a:b c\"' | sed s,$PWD,D,", 0,
+     "1\tsh:open:D/a%3Ab%20c#1\n2\tsh:write:D/a%3Ab%20c#1\n", NULL},
+    {"temporary names do not show",
+     "$FR --list -- sh -c 'mktemp ./a.XXXXXX >/dev/null' | "
+     "sed s,$PWD,D,",
+     0, "1\tmktemp:open:D/a.XXXXXX#1\n", NULL},
+};
+
+static void a_command_ends_as_it_would_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof end_rows / sizeof end_rows[0]; i++) {
+        check_row(&end_rows[i]);
+        free(faultrun_out("rm -rf ./*"));
+    }
+}
+
+static void digests_do_not_know_random_names(void **state)
+{
+    (void)state;
+    CLEANUP(io_free) char *first = NULL;
+    for (int round = 0; round < 3; round++) {
+        char *list = faultrun_out(
+            "$FR --list --json -- sh -c 'd=$(mktemp -d ./t.XXXXXX); echo a >$d/f; a=$(mktemp "
+            "./u.XXXXXX); b=$(mktemp ./u.XXXXXX); echo b >$a; mv $a g; echo c >$b; rm -r $b $d' "
+            "| sed s,$PWD,D,");
+        if (first)
+            assert_string_equal(list, first);
+        io_free(&first);
+        first = list;
+        free(faultrun_out("rm -rf ./*"));
+    }
+}
+
+/* --- one of many is killed ----------------------------------------------------------------- */
+
+static void one_of_a_pipeline_dies_and_the_others_go_on(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"by a rule",
+         "$FR --inject write:comm=perl:path=$D/one:when=2:scope=process -- sh -c '"
+         "echo in | perl -e \"open F, q(>one); syswrite F, qq(1\\n); syswrite F, qq(2\\n); print "
+         "qq(no\\n)\""
+         " | (cat; echo last); echo rest >rest; echo code $?'; cat one rest",
+         0, "last\ncode 0\n1\nrest\n", "Killed"},
+        {"by a point",
+         "$FR --point 3 --scope process -- sh -c '"
+         "echo in | perl -e \"open F, q(>one); syswrite F, qq(1\\n); syswrite F, qq(2\\n); print "
+         "qq(no\\n)\""
+         " | (cat; echo last); echo rest >rest; echo code $?'; cat one rest",
+         0, "last\ncode 0\n1\nrest\n", "Killed"},
+        {"at its exit, output and all",
+         "$FR --inject exit:comm=cat:scope=process -- sh -c 'echo a | cat; echo $?'", 0, "a\n137\n",
+         "Killed"},
+        {"before it begins",
+         "$FR --inject begin:comm=cat:scope=process -- sh -c 'cat /dev/null; echo $?'", 0, "137\n",
+         "Killed"},
+        {"after a fork, the parent", "$FR --inject spawn:scope=process -- sh -c 'true & echo no'",
+         137, "", NULL},
+        {"at a write into a pipe",
+         "$FR --inject pipewrite:when=2:scope=process -- sh -c "
+         "'(echo a; echo b; echo c) | cat; echo on'",
+         0, "a\non\n", "Killed"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_row(&rows[i]);
+}
+
+/* --- as others than root --------------------------------------------------------------------- */
+
+#define NOBODY "setpriv --reuid 65534 --regid 65534 --clear-groups "
+
+static void an_unprivileged_user_sees_the_same(void **state)
+{
+    (void)state;
+    need_root();
+    static const struct row rows[] = {
+        {"a list", "cp $FR fr; " NOBODY "./fr --list -- sh -c 'echo x >n; rm n' | wc -l", 0, "3\n",
+         NULL},
+        {"a kill", NOBODY "./fr --point 2 -- sh -c 'echo x >n'; wc -c <n", 0, "0\n", NULL},
+        {"no new rights",
+         "cp /usr/bin/id id; chown root id; chmod 4755 id; " NOBODY "./fr -- ./id -u; " NOBODY
+         "./fr -- grep NoNewPrivs /proc/self/status",
+         0, "65534\nNoNewPrivs:\t1\n", NULL},
+        {"root keeps them", "$FR -- " NOBODY "./id -u; $FR -- grep NoNewPrivs /proc/self/status", 0,
+         "0\nNoNewPrivs:\t0\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_row(&rows[i]);
+}
+
+/* faultrun is static: it needs nothing of the guest but /proc. */
+static void a_guest_has_its_own_names(void **state)
+{
+    (void)state;
+    need_root();
+    need_layout("bookworm-mini");
+    CLEANUP(run_release)
+    struct run done = faultrun_play(
+        "m=$PWD/m L=${KILLPOINT_LAYOUTS:-build/layouts}; export m L; unshare -m sh -ec '"
+        "mkdir m; mount -t tmpfs tmpfs m; mkdir m/u m/w m/r; mount -t overlay overlay -o "
+        "lowerdir=$L/bookworm-mini/root,upperdir=$m/u,workdir=$m/w m/r; "
+        "mount -t proc proc m/r/proc; cp $FR m/r/fr; "
+        "chroot m/r /fr --list -- sh -c \"cd /var; echo x >/tmp/../tmp/a; echo x >b\"'");
+    check_success(&done);
+    assert_string_equal(done.out, "1\tsh:open:/tmp/a#1\n2\tsh:write:/tmp/a#1\n"
+                                  "3\tsh:open:/var/b#1\n4\tsh:write:/var/b#1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        faultrun_test(the_list_is_in_order_and_the_same_each_time),
+        faultrun_test(a_kill_leaves_what_the_effects_before_it_left),
+        faultrun_test(a_point_by_its_address_is_the_same_point),
+        faultrun_test(wrong_usage_says_where),
+        faultrun_test(a_command_ends_as_it_would_alone),
+        faultrun_test(digests_do_not_know_random_names),
+        faultrun_test(one_of_a_pipeline_dies_and_the_others_go_on),
+        faultrun_test(an_unprivileged_user_sees_the_same),
+        faultrun_test(a_guest_has_its_own_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
