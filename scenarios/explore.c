@@ -43,7 +43,7 @@ static void ending_release(struct ending *outcome)
 void exploration_release(struct exploration *exploration)
 {
     for (size_t i = 0; i < exploration->n_cases; i++)
-        ending_release(&exploration->cases[i].outcome);
+        ending_release(&exploration->cases[i].ending);
     free(exploration->cases);
     io_free(&exploration->parted_at);
     crash_points_release(&exploration->points);
@@ -477,12 +477,12 @@ static int heal(struct explorer *explorer, size_t *chosen, struct err *err)
     if (!outcomes)
         abort();
     for (size_t i = 0; i < found->n_cases; i++)
-        found->cases[i].healed_by = is_good(&found->cases[i].outcome) ? -1 : 0;
+        found->cases[i].healed_by = is_good(&found->cases[i].ending) ? -1 : 0;
     int ret = 0;
     for (int reruns = 1; reruns <= RERUNS && ret == 0; reruns++) {
         size_t count = 0;
         for (size_t i = 0; i < found->n_cases; i++)
-            if (found->cases[i].healed_by == 0 && found->cases[i].outcome.claim != CLAIM_BROKEN)
+            if (found->cases[i].healed_by == 0 && found->cases[i].ending.claim != CLAIM_BROKEN)
                 chosen[count++] = i;
         ret = play_cases(explorer, reruns == 1 ? "rerun once" : "rerun twice", chosen, count,
                          reruns, false, outcomes, err);
@@ -525,9 +525,9 @@ static int check_shortcut(struct explorer *explorer, size_t *chosen, struct err 
     int ret = play_cases(explorer, "checking the shortcut", chosen, count, 0, true, outcomes, err);
     for (size_t i = 0; i < count; i++) {
         const struct explore_case *item = &found->cases[chosen[i]];
-        bool same = outcomes[i].claim == item->outcome.claim &&
-                    outcomes[i].findings == item->outcome.findings &&
-                    outcomes[i].execs == item->outcome.execs;
+        bool same = outcomes[i].claim == item->ending.claim &&
+                    outcomes[i].findings == item->ending.findings &&
+                    outcomes[i].execs == item->ending.execs;
         if (ret == 0 && !same && found->parted++ == 0)
             found->parted_at = io_format("%s", item->address);
         ending_release(&outcomes[i]);
@@ -549,7 +549,7 @@ static int play_all(struct explorer *explorer, struct err *err)
         chosen[i] = i;
     int ret = play_cases(explorer, "exploring", chosen, found->n_cases, 0, false, outcomes, err);
     for (size_t i = 0; i < found->n_cases; i++)
-        found->cases[i].outcome = outcomes[i];
+        found->cases[i].ending = outcomes[i];
     free(outcomes);
     if (ret == 0)
         ret = heal(explorer, chosen, err);

@@ -40,7 +40,7 @@ struct explore_case {
     const char *address;   /* NULL: behind the last point */
     int64_t persist_bytes; /* of a torn write; else -1 */
     size_t stands_for;     /* how many points */
-    struct ending outcome;
+    struct ending ending;
     int healed_by; /* the n-th rerun; 0: it did not heal; -1: there was nothing to heal */
 };
 

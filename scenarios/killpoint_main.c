@@ -10,6 +10,7 @@
 #include "audit_cmd.h"
 #include "cmdline.h"
 #include "explain_cmd.h"
+#include "explore_cmd.h"
 #include "run_cmd.h"
 #include "scenario_cmd.h"
 
@@ -20,6 +21,7 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"run", run_cmd, true, "play scenarios with a backend and judge the guests"},
+    {"explore", explore_cmd, true, "kill a backend's call at every crash point"},
     {"list", list_cmd, false, "name the trials that `run` would play"},
     {"validate", validate_cmd, false, "check scenario, backend and layout files"},
     {"explain", explain_cmd, false, "say what a key, a check or a rule means"},

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "../fakes/layout.h"
-#include "../fault/home.h"
 #include "cmdline.h"
 #include "report.h"
 #include "suite.h"
@@ -167,44 +166,11 @@ static void play_release(struct play *play)
     diags_release(&play->diags);
 }
 
-static int no_backend(const char *name, struct err *err)
-{
-    struct pool pool = POOL_INIT;
-    struct diags diags = DIAGS_INIT;
-    const char *const *names, *near = NULL;
-    size_t count = 0;
-    int ret = suite_names("backends", &pool, &diags, &names, err);
-    if (ret == 0) {
-        while (names[count])
-            count++;
-        near = diag_nearest(name, names, count, sizeof *names);
-        ret = near ? err_text(err, EINVAL, "unknown backend '%s'; did you mean '%s'?", name, near)
-                   : err_text(err, EINVAL,
-                              "unknown backend '%s'; a file is given with a '/' or as "
-                              "FILE.yaml",
-                              name);
-    }
-    diags_release(&diags);
-    pool_release(&pool);
-    return ret;
-}
-
 static int load_backend(struct play *play, struct err *err)
 {
-    const char *name = play->options.backend;
     if (play->options.command)
         return backend_from_command(play->options.command, &play->backend, err);
-    CLEANUP(io_free) char *folder = NULL;
-    int ret = home_find("scenarios/backends", &folder, err);
-    if (ret < 0)
-        return ret;
-    bool is_file =
-        strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".yaml") == 0);
-    CLEANUP(io_free)
-    char *path = is_file ? io_format("%s", name) : io_format("%s/%s.yaml", folder, name);
-    if (access(path, R_OK) < 0)
-        return is_file ? err_set(err, errno, "backend %s", path) : no_backend(name, err);
-    return backend_load(path, &play->backend, &play->diags);
+    return suite_load_backend(play->options.backend, &play->backend, &play->diags, err);
 }
 
 /* Names all that are missing, so that one call of ci/layouts makes up for it. */

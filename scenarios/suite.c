@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../fault/home.h"
 #include "folder.h"
@@ -106,4 +107,41 @@ int suite_select(const struct suite *suite, const struct selection *selection,
     *ret_trials = trials;
     trials = (struct trials)TRIALS_INIT;
     return 0;
+}
+
+static int no_backend(const char *name, struct err *err)
+{
+    struct pool pool = POOL_INIT;
+    struct diags diags = DIAGS_INIT;
+    const char *const *names, *near = NULL;
+    size_t count = 0;
+    int ret = suite_names("backends", &pool, &diags, &names, err);
+    if (ret == 0) {
+        while (names[count])
+            count++;
+        near = diag_nearest(name, names, count, sizeof *names);
+        ret = near ? err_text(err, EINVAL, "unknown backend '%s'; did you mean '%s'?", name, near)
+                   : err_text(err, EINVAL,
+                              "unknown backend '%s'; a file is given with a '/' or as FILE.yaml",
+                              name);
+    }
+    diags_release(&diags);
+    pool_release(&pool);
+    return ret;
+}
+
+int suite_load_backend(const char *name, struct backend *ret_backend, struct diags *diags,
+                       struct err *err)
+{
+    CLEANUP(io_free) char *folder = NULL;
+    int ret = home_find("scenarios/backends", &folder, err);
+    if (ret < 0)
+        return ret;
+    bool is_file =
+        strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".yaml") == 0);
+    CLEANUP(io_free)
+    char *path = is_file ? io_format("%s", name) : io_format("%s/%s.yaml", folder, name);
+    if (access(path, R_OK) < 0)
+        return is_file ? err_set(err, errno, "backend %s", path) : no_backend(name, err);
+    return backend_load(path, ret_backend, diags);
 }

@@ -4,6 +4,7 @@
 #ifndef KILLPOINT_SUITE_H
 #define KILLPOINT_SUITE_H
 
+#include "backend.h"
 #include "trial.h"
 
 struct suite {
@@ -39,5 +40,12 @@ int suite_files(const char *name, struct pool *pool, struct diags *diags,
 /* The names of what lies there, layouts or backends: NAME of each NAME.yaml. Returns as above. */
 int suite_names(const char *name, struct pool *pool, struct diags *diags,
                 const char *const **ret_names, struct err *err);
+
+/*
+ * The backend of that name in scenarios/backends, or of a file, which has a '/' or ends in
+ * .yaml. Returns as suite_files(); -EINVAL with err set: there is none of that name.
+ */
+int suite_load_backend(const char *name, struct backend *ret_backend, struct diags *diags,
+                       struct err *err);
 
 #endif
