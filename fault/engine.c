@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine_look.h"
+#include "engine_rules.h"
+
 enum stop_state {
     STOP_WAITS,   /* in the queue */
     STOP_DELAYED, /* by a rule */
@@ -33,14 +36,6 @@ struct engine_stop {
     const struct rule *rule; /* of an action that is not over; NULL: none */
     bool skipped;
     struct timer timer;
-};
-
-/* How often a rule matched; process 0: in the whole tree. */
-struct engine_count {
-    size_t rule;
-    pid_t process;
-    uint64_t n;
-    struct engine_count *next;
 };
 
 static enum tracer_next take(struct engine_stop *stop);
@@ -142,81 +137,6 @@ static void on_delay_over(struct loop *loop, struct timer *timer)
     tracer_resume(&engine->tracer, tracee, TRACER_RUN);
 }
 
-/* --- rules ------------------------------------------------------------------------ */
-
-static uint64_t count(struct engine_tree *tree, size_t rule, pid_t process)
-{
-    struct engine_count *at = tree->counts;
-    while (at && (at->rule != rule || at->process != process))
-        at = at->next;
-    if (!at) {
-        at = calloc(1, sizeof *at);
-        if (!at)
-            abort();
-        *at = (struct engine_count){rule, process, 0, tree->counts};
-        tree->counts = at;
-    }
-    return ++at->n;
-}
-
-/* The first rule that fires here, or -1. All that match count. op: OP_COUNT where none is. */
-static int match(struct engine_tree *tree, const struct tracee *tracee, enum rule_place place,
-                 const struct attempt *attempt, const struct address *address)
-{
-    int first = -1;
-    for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
-        const struct rule *rule = &tree->rules->rules[i];
-        if (rule->place != place || !rule_in_call(rule, tree->call, tree->nth) ||
-            (place == RULE_BEGIN && rule->scope != RULE_PROCESS) ||
-            !rule_matches(rule, attempt ? address->path : NULL, address->comm))
-            continue;
-        if (attempt && !(rule->ops & OP_BIT(attempt->op)))
-            continue;
-        if (attempt && rule->action == RULE_ERROR &&
-            !op_can_fail(attempt->op, attempt->call->name, rule->errnum))
-            continue;
-        if (attempt && rule->persist_bytes >= 0 && !attempt->call->args.length)
-            continue;
-        uint64_t n = count(tree, i, rule->per == RULE_PER_PROCESS ? tracee->process : 0);
-        if (first < 0 && rule_when_has(&rule->when, n))
-            first = (int)i;
-    }
-    return first;
-}
-
-/* Whether the thread itself is killed by the rule's signal. */
-static bool is_deadly(const struct rule *rule)
-{
-    return rule->signal == SIGKILL && rule->scope != RULE_CLIENT;
-}
-
-static void note_fired(struct engine_tree *tree, const struct rule *rule, int times)
-{
-    for (size_t i = 0; tree->rules && i < tree->rules->count; i++)
-        if (rule == &tree->rules->rules[i])
-            tree->fired[i] += (uint64_t)times;
-}
-
-/*
- * Sends the rule's signal. Returns whether there was somebody in its scope; when not, the rule
- * has not fired. It counts as fired before, since scope=vm does not come back.
- */
-static bool send_signal(const struct engine_stop *stop, const struct rule *rule)
-{
-    struct tracer *tracer = &stop->engine->tracer;
-    bool sent = true;
-    note_fired(stop->tree, rule, 1);
-    if (rule->scope == RULE_TREE)
-        tracer_kill(tracer, stop->tree->number, rule->signal);
-    else if (rule->scope == RULE_PROCESS)
-        tracer_kill_process(tracer, stop->tracee->process, rule->signal);
-    else
-        sent = stop->tree->owner->kill_scope(stop->tree, rule);
-    if (!sent)
-        note_fired(stop->tree, rule, -1);
-    return sent;
-}
-
 /* --- a call's entry ----------------------------------------------------------------- */
 
 static enum tracer_next run(struct engine_stop *stop)
@@ -236,7 +156,7 @@ static enum tracer_next die(struct engine_stop *stop)
 
 static enum tracer_next hold(struct engine_stop *stop, const struct rule *rule)
 {
-    note_fired(stop->tree, rule, 1);
+    engine_rules_fired(stop->tree, rule, 1);
     stop->state = STOP_DELAYED;
     loop_set_timer(stop->engine->loop, &stop->timer, io_now_ms() + rule->delay_ms);
     return TRACER_HOLD;
@@ -248,7 +168,7 @@ static enum tracer_next act_before(struct engine_stop *stop, const struct rule *
     if (rule->action == RULE_DELAY)
         return hold(stop, rule);
     if (rule->action == RULE_ERROR) {
-        note_fired(stop->tree, rule, 1);
+        engine_rules_fired(stop->tree, rule, 1);
         stop->rule = rule;
         stop->skipped = attempt_skip(&stop->attempt, tid) == 0;
         return run(stop);
@@ -258,11 +178,11 @@ static enum tracer_next act_before(struct engine_stop *stop, const struct rule *
         attempt_cut(&stop->attempt, tid, (uint64_t)rule->persist_bytes);
         return run(stop);
     }
-    if (is_deadly(rule)) {
-        if (send_signal(stop, rule))
+    if (engine_rules_are_deadly(rule)) {
+        if (engine_rules_send(stop->engine, stop->tree, stop->tracee, rule))
             return die(stop);
     } else if (rule->scope == RULE_CLIENT)
-        send_signal(stop, rule);
+        engine_rules_send(stop->engine, stop->tree, stop->tracee, rule);
     else { /* it comes before the call, so the call waits for it outside of the kernel */
         stop->rule = rule;
         stop->skipped = attempt_skip(&stop->attempt, tid) == 0;
@@ -276,17 +196,6 @@ static enum tracer_next act(struct engine_stop *stop, const struct rule *rule)
         return act_before(stop, rule);
     stop->rule = rule;
     return run(stop);
-}
-
-static void read_comm(pid_t tid, char comm[RULE_COMM_MAX + 1])
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)tid);
-    CLEANUP(io_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, comm, RULE_COMM_MAX);
-    if (n > 0 && comm[n - 1] == '\n')
-        n--;
-    comm[n > 0 ? n : 0] = '\0';
 }
 
 /* Follows the state of the files that the call is about. */
@@ -327,7 +236,7 @@ static void name(struct engine_stop *stop)
     struct engine_tree *tree = stop->tree;
     const char *path = buf_str(&stop->attempt.path.path);
     char comm[RULE_COMM_MAX + 1];
-    read_comm(stop->tracee->tid, comm);
+    engine_look_comm(stop->tracee->tid, comm);
     if (stop->attempt.makes_temporary && !stop->attempt.path.exists)
         address_book_temporary(&tree->book, path);
     address_book_name(&tree->book, comm, op_name(stop->attempt.op), path, &stop->address);
@@ -341,16 +250,6 @@ static void name(struct engine_stop *stop)
     touch(stop);
 }
 
-static bool is_own_file(const struct engine_tree *tree, const struct attempt *attempt)
-{
-    const struct stat *st = &attempt->path.stat;
-    for (size_t i = 0; attempt->by_fd && i < 3; i++)
-        if (tree->own_files[i].ino && tree->own_files[i].ino == st->st_ino &&
-            tree->own_files[i].dev == st->st_dev)
-            return true;
-    return false;
-}
-
 /* The stop's turn. It may be freed. */
 static enum tracer_next take(struct engine_stop *stop)
 {
@@ -358,7 +257,7 @@ static enum tracer_next take(struct engine_stop *stop)
     struct engine_tree *tree = stop->tree;
     if (stop->named) /* a delay is over, or the call starts anew */
         return run(stop);
-    if (stop->attempt.kind != ATTEMPT_CALL || is_own_file(tree, &stop->attempt)) {
+    if (stop->attempt.kind != ATTEMPT_CALL || engine_look_is_own_file(tree, &stop->attempt)) {
         stop_free(stop);
         return TRACER_RUN;
     }
@@ -370,41 +269,35 @@ static enum tracer_next take(struct engine_stop *stop)
         tracer_kill_process(&stop->engine->tracer, stop->tracee->process, SIGKILL);
         return die(stop);
     }
-    int rule = match(tree, stop->tracee, RULE_OPERATION, &stop->attempt, &stop->address);
+    int rule =
+        engine_rules_match(tree, stop->tracee, RULE_OPERATION, &stop->attempt, &stop->address);
     return rule < 0 ? run(stop) : act(stop, &tree->rules->rules[rule]);
 }
 
 /* --- places without a call to wait for ------------------------------------------------ */
 
-static bool is_of_interest(const struct engine_tree *tree, enum rule_place place)
-{
-    bool found = tree->records_places;
-    for (size_t i = 0; !found && tree->rules && i < tree->rules->count; i++)
-        found = tree->rules->rules[i].place == place;
-    return found;
-}
-
 static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree,
                                  struct tracee *tracee, enum rule_place place)
 {
-    if (!is_of_interest(tree, place))
+    if (!engine_rules_care(tree, place))
         return TRACER_RUN;
     char comm[RULE_COMM_MAX + 1];
     CLEANUP(address_release) struct address address = ADDRESS_INIT;
-    read_comm(tracee->tid, comm);
+    engine_look_comm(tracee->tid, comm);
     address_book_name(&tree->book, comm, rule_place_words[place], "", &address);
     if (tree->records_places) {
         struct engine_event event = {.address = &address};
         tree->owner->seen(tree, &event);
     }
-    int index = match(tree, tracee, place, NULL, &address);
+    int index = engine_rules_match(tree, tracee, place, NULL, &address);
     if (index < 0)
         return TRACER_RUN;
     const struct rule *rule = &tree->rules->rules[index];
     struct engine_stop *stop = stop_new(engine, tree, tracee);
     if (rule->action == RULE_DELAY)
         return hold(stop, rule);
-    bool dies = send_signal(stop, rule) && is_deadly(rule);
+    bool dies = engine_rules_send(stop->engine, stop->tree, stop->tracee, rule) &&
+                engine_rules_are_deadly(rule);
     stop_free(stop);
     return dies ? TRACER_HOLD : TRACER_RUN;
 }
@@ -419,21 +312,6 @@ static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree
     return TRACER_HOLD;
 }
 
-/* A file that may be written without a call, when it is open for writing. */
-static void count_mapping(struct engine_tree *tree, const struct tracee *tracee)
-{
-    struct arch_regs regs;
-    struct stat st;
-    char path[64];
-    if (arch_read(tracee->tid, &regs) < 0)
-        return;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracee->tid, (int)arch_argument(&regs, 4));
-    if (lstat(path, &st) == 0 && (st.st_mode & S_IWUSR) && stat(path, &st) == 0 &&
-        S_ISREG(st.st_mode) && st.st_nlink > 0)
-        tree->mappings++;
-}
-
-/* The first stop shows the command's root and streams: before it was the caller's child. */
 static struct engine_tree *find_set_up_tree(const struct engine *engine,
                                             const struct tracee *tracee)
 {
@@ -442,17 +320,8 @@ static struct engine_tree *find_set_up_tree(const struct engine *engine,
     if (!tree || tree->set_up)
         return tree;
     tree->set_up = true;
-    if (resolve_root_open(tracee->tid, &tree->root, &err) < 0)
+    if (engine_look_at_start(tree, tracee->tid, &err) < 0)
         distrust(tree, &err);
-    for (int fd = 0; fd < 3; fd++) {
-        char path[64];
-        struct stat st;
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracee->tid, fd);
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-            tree->own_files[fd].dev = st.st_dev;
-            tree->own_files[fd].ino = st.st_ino;
-        }
-    }
     return tree;
 }
 
@@ -469,7 +338,7 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
     if (data == FILTER_EXIT_GROUP)
         return at_place(engine, tree, tracee, RULE_EXIT);
     if (data == FILTER_MMAP) {
-        count_mapping(tree, tracee);
+        engine_look_at_mapping(tree, tracee->tid);
         return TRACER_RUN;
     }
     struct engine_stop *stop = stop_new(engine, tree, tracee);
@@ -552,7 +421,9 @@ static enum tracer_next act_after(struct engine_stop *stop, const struct rule *r
         stop->engine->running = NULL;
         return hold(stop, rule);
     }
-    if (rule->action == RULE_SIGNAL && send_signal(stop, rule) && is_deadly(rule))
+    if (rule->action == RULE_SIGNAL &&
+        engine_rules_send(stop->engine, stop->tree, stop->tracee, rule) &&
+        engine_rules_are_deadly(rule))
         return die(stop);
     return TRACER_RUN;
 }
@@ -572,7 +443,7 @@ static enum tracer_next left(struct tracer *tracer, struct tracee *tracee)
     if (rule && stop->skipped && rule->action == RULE_SIGNAL) {
         stop->skipped = false;
         attempt_restart(&stop->attempt, tracee->tid);
-        send_signal(stop, rule);
+        engine_rules_send(stop->engine, stop->tree, stop->tracee, rule);
         stop->state = STOP_AGAIN;
     } else if (starts_anew(result))
         stop->state = STOP_AGAIN;
@@ -604,7 +475,7 @@ static enum tracer_next began(struct tracer *tracer, struct tracee *tracee, bool
         while (tracee->stop)
             stop_free(tracee->stop);
         advance(engine);
-        if (tree && is_of_interest(tree, RULE_BEGIN))
+        if (tree && engine_rules_care(tree, RULE_BEGIN))
             tracer_tell_execs(tracee);
     }
     return tree ? at_place(engine, tree, tracee, RULE_BEGIN) : TRACER_RUN;
@@ -615,19 +486,6 @@ static enum tracer_next spawned(struct tracer *tracer, struct tracee *tracee)
     struct engine *engine = container_of(tracer, struct engine, tracer);
     struct engine_tree *tree = find_tree(engine, tracee->tree);
     return tree ? at_place(engine, tree, tracee, RULE_SPAWN) : TRACER_RUN;
-}
-
-static void drop_counts(struct engine_tree *tree, pid_t process)
-{
-    struct engine_count **at = &tree->counts;
-    while (*at) {
-        struct engine_count *count = *at;
-        if (process < 0 || count->process == process) {
-            *at = count->next;
-            free(count);
-        } else
-            at = &count->next;
-    }
 }
 
 static void gone(struct tracer *tracer, struct tracee *tracee, int number)
@@ -643,7 +501,7 @@ static void gone(struct tracer *tracer, struct tracee *tracee, int number)
     if (engine->running == tracee)
         engine->running = NULL;
     if (tree && tracee->tid == tracee->process)
-        drop_counts(tree, tracee->process);
+        engine_rules_forget(tree, tracee->process);
     advance(engine);
     if (!tree || tracer_count(tracer, tree->number) > 0)
         return;
@@ -673,24 +531,6 @@ void engine_release(struct engine *engine)
     tracer_release(&engine->tracer);
 }
 
-bool engine_needs_filter(const struct engine_tree *tree)
-{
-    if (tree->records || tree->records_places || tree->stop_at_point)
-        return true;
-    for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
-        const struct rule *rule = &tree->rules->rules[i];
-        if (rule_in_call(rule, tree->call, tree->nth) && rule->place >= RULE_SPAWN)
-            return true;
-    }
-    return false;
-}
-
-unsigned engine_filter_wants(const struct engine_tree *tree)
-{
-    return is_of_interest(tree, RULE_EXIT) ? FILTER_EXITS : 0;
-}
-
-/* Temporary names are others in every run, and the digest is to be the same. */
 static void add_file_name(struct tree_state *state, const char *path, struct buf *name)
 {
     address_book_add_file(&container_of(state, struct engine_tree, state)->book, path, name);
@@ -725,7 +565,7 @@ int engine_verify(struct engine_tree *tree, struct err *err)
 
 void engine_tree_release(struct engine_tree *tree)
 {
-    drop_counts(tree, -1);
+    engine_rules_forget(tree, -1);
     tree_state_release(&tree->state);
     address_book_release(&tree->book);
     resolve_root_release(&tree->root);

@@ -1,0 +1,53 @@
+#include "engine_look.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+void engine_look_comm(pid_t tid, char comm[RULE_COMM_MAX + 1])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)tid);
+    CLEANUP(io_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, comm, RULE_COMM_MAX);
+    if (n > 0 && comm[n - 1] == '\n')
+        n--;
+    comm[n > 0 ? n : 0] = '\0';
+}
+
+int engine_look_at_start(struct engine_tree *tree, pid_t tid, struct err *err)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        char path[64];
+        struct stat st;
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, fd);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+            tree->own_files[fd].dev = st.st_dev;
+            tree->own_files[fd].ino = st.st_ino;
+        }
+    }
+    return resolve_root_open(tid, &tree->root, err);
+}
+
+bool engine_look_is_own_file(const struct engine_tree *tree, const struct attempt *attempt)
+{
+    const struct stat *st = &attempt->path.stat;
+    for (size_t i = 0; attempt->by_fd && i < 3; i++)
+        if (tree->own_files[i].ino && tree->own_files[i].ino == st->st_ino &&
+            tree->own_files[i].dev == st->st_dev)
+            return true;
+    return false;
+}
+
+void engine_look_at_mapping(struct engine_tree *tree, pid_t tid)
+{
+    struct arch_regs regs;
+    struct stat st;
+    char path[64];
+    if (arch_read(tid, &regs) < 0)
+        return;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)arch_argument(&regs, 4));
+    if (lstat(path, &st) == 0 && (st.st_mode & S_IWUSR) && stat(path, &st) == 0 &&
+        S_ISREG(st.st_mode) && st.st_nlink > 0)
+        tree->mappings++;
+}
