@@ -16,7 +16,8 @@ OPT_debug := -O1
 OPT_release := -O2 -D_FORTIFY_SOURCE=3
 OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ALL_CFLAGS = $(BASE) $(OPT_$(VARIANT)) $(if $(WERROR),-Werror) -MMD -MP $(CFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(OPT_$(VARIANT))) $(LDFLAGS)
+PIE := -pie
+ALL_LDFLAGS = $(PIE) -Wl,-z,relro,-z,now $(filter -fsanitize%,$(OPT_$(VARIANT))) $(LDFLAGS)
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $(patsubst $(BUILD)/%,%,$@)")
 
@@ -60,9 +61,10 @@ $(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-ljansson $(FAULT_LIBS))
 # Static, so that it can be copied into any guest; the sanitizers cannot be linked so.
+$(BUILD)/bin/faultrun: PIE = $(if $(filter asan,$(VARIANT)),-pie,-static-pie)
 $(BUILD)/bin/faultrun: $(OBJ)/fault/faultrun_main.o $(FAULT)
 	$(call say,LD)
-	$(call link,$(FAULT_LIBS) $(if $(filter asan,$(VARIANT)),,-static-pie))
+	$(call link,$(FAULT_LIBS))
 $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))

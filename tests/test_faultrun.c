@@ -1,3 +1,4 @@
+#include "../fakes/layout.h"
 #include "faultrun.h"
 
 #define EXIT_KILLED 137
@@ -243,11 +244,14 @@ static void a_guest_has_its_own_names(void **state)
     (void)state;
     need_root();
     need_layout("bookworm-mini");
+    CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
+    assert_int_equal(layout_open("bookworm-mini", &layout, NULL), 0);
+    setenv("LOWER", layout.layers[0], 1);
     CLEANUP(run_release)
     struct run done = faultrun_play(
-        "m=$PWD/m L=${KILLPOINT_LAYOUTS:-build/layouts}; export m L; unshare -m sh -ec '"
+        "m=$PWD/m; export m; unshare -m sh -ec '"
         "mkdir m; mount -t tmpfs tmpfs m; mkdir m/u m/w m/r; mount -t overlay overlay -o "
-        "lowerdir=$L/bookworm-mini/root,upperdir=$m/u,workdir=$m/w m/r; "
+        "lowerdir=$LOWER,upperdir=$m/u,workdir=$m/w m/r; "
         "mount -t proc proc m/r/proc; cp $FR m/r/fr; "
         "chroot m/r /fr --list -- sh -c \"cd /var; echo x >/tmp/../tmp/a; echo x >b\"'");
     check_success(&done);
