@@ -61,7 +61,7 @@ $(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-ljansson $(FAULT_LIBS))
 # Static, so that it can be copied into any guest; the sanitizers cannot be linked so.
-$(BUILD)/bin/faultrun: PIE = $(if $(filter asan,$(VARIANT)),-pie,-static-pie)
+$(BUILD)/bin/faultrun: private PIE = $(if $(filter asan,$(VARIANT)),-pie,-static-pie)
 $(BUILD)/bin/faultrun: $(OBJ)/fault/faultrun_main.o $(FAULT)
 	$(call say,LD)
 	$(call link,$(FAULT_LIBS))
