@@ -20,9 +20,7 @@ void smolvm_run_release(struct smolvm_run *run)
     run->machine = NULL;
     buf_release(&run->out);
     buf_release(&run->err);
-    if (run->called)
-        reply_release(&run->reply);
-    run->called = false;
+    reply_release(&run->reply);
 }
 
 void smolvm_run_flush(struct smolvm_run *run)

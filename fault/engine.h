@@ -101,7 +101,7 @@ void engine_release(struct engine *engine);
 
 /* What the tree's filter must stop: filter_build()'s wants. */
 unsigned engine_filter_wants(const struct engine_tree *tree);
-/* Whether there is anything that needs the filter: rules at calls, or a recording. */
+/* Whether there is anything that needs the engine: rules at calls and processes, or a recording. */
 bool engine_needs_filter(const struct engine_tree *tree);
 
 /* Traces the process as the tree's first. Errors: as tracer_seize(). */

@@ -106,7 +106,8 @@ bool engine_needs_filter(const struct engine_tree *tree)
         return true;
     for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
         const struct rule *rule = &tree->rules->rules[i];
-        if (rule_in_call(rule, tree->call, tree->nth) && rule->place >= RULE_SPAWN)
+        bool is_process = rule->place == RULE_BEGIN && rule->scope == RULE_PROCESS;
+        if (rule_in_call(rule, tree->call, tree->nth) && (is_process || rule->place >= RULE_SPAWN))
             return true;
     }
     return false;

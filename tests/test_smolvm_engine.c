@@ -52,9 +52,6 @@ static const struct row rows[] = {
      NULL},
     {"begin of a process", NULL, WITH("begin:comm=date:scope=process") "sh -c 'date; echo $?'", 0,
      "137\n", NULL},
-    {"init: all of the container", NULL,
-     WITH("mkdir:scope=init") "sh -c 'mkdir /root/q; echo b'; echo $?; " EXEC "test -e /root/q", 1,
-     "137\n", ""},
     {"client: the guest goes on", NULL,
      WITH(
          "mkdir:scope=client") "sh -c 'mkdir /root/r; echo x >/root/r/s'; echo $?; sleep 0.3; " EXEC
@@ -91,6 +88,9 @@ static const struct row rows[] = {
      "Error: agent operation failed: write file: failed to write /root/f.smolvm-upload.1.N: No "
      "space left on device (os error 28)\n",
      ""},
+    {"init: all of the container", NULL,
+     WITH("mkdir:scope=init") "sh -c 'mkdir /root/q; echo b'; echo $?; " EXEC "test -e /root/q", 1,
+     "137\n", ""},
 };
 
 static void rules_do_at_calls_what_they_say(void **state)
