@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -471,10 +472,16 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
 
 /* --- the monitor ------------------------------------------------------------------ */
 
+/* A holder without a pid file is on its way out, or on its way in: it is waited for. */
 static int take_lock(const char *machine_path, int *ret_fd, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/lock", machine_path);
-    int ret = io_lock_file(AT_FDCWD, path, 0, ret_fd);
+    CLEANUP(io_free) char *pid_path = io_format("%s/pid", machine_path);
+    int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
+    int ret;
+    while ((ret = io_lock_file(AT_FDCWD, path, 0, ret_fd)) == -EAGAIN &&
+           access(pid_path, F_OK) < 0 && io_now_ms() < deadline_ms)
+        poll(NULL, 0, 1);
     if (ret == -EAGAIN)
         return err_text(err, EALREADY, "the machine runs already");
     return ret < 0 ? err_set(err, -ret, "lock %s", path) : 0;
