@@ -127,7 +127,9 @@ static const struct row end_rows[] = {
      "write the list"},
     {"and is closed for the command", "$FR -- sh -c 'echo x' >&-; cat n", 1, "", "sh:"},
     {"a full one", "$FR --list -- sh -c 'echo x >n' >/dev/full", 125, "", "No space left"},
-    {"under another tracer", "strace -f -o /dev/null $FR -- true", 125, "", "is traced by process"},
+    {"under another tracer", /* where LeakSanitizer cannot look */
+     "ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null $FR -- true", 125, "",
+     "is traced by process"},
     {"a tracer inside cannot attach", "$FR -- strace -o st true", 1, "", "not permitted"},
     {"a user namespace inside", "$FR --list -- unshare -Ur sh -c 'echo x >u' | wc -l", 0, "2\n",
      NULL},
@@ -239,6 +241,7 @@ static void an_unprivileged_user_sees_the_same(void **state)
 }
 
 /* faultrun is static: it needs nothing of the guest but /proc. */
+#ifndef __SANITIZE_ADDRESS__ /* that faultrun is dynamic, and cannot be copied into a guest */
 static void a_guest_has_its_own_names(void **state)
 {
     (void)state;
@@ -258,6 +261,7 @@ static void a_guest_has_its_own_names(void **state)
     assert_string_equal(done.out, "1\tsh:open:/tmp/a#1\n2\tsh:write:/tmp/a#1\n"
                                   "3\tsh:open:/var/b#1\n4\tsh:write:/var/b#1\n");
 }
+#endif
 
 int main(void)
 {
@@ -270,7 +274,9 @@ int main(void)
         faultrun_test(digests_do_not_know_random_names),
         faultrun_test(one_of_a_pipeline_dies_and_the_others_go_on),
         faultrun_test(an_unprivileged_user_sees_the_same),
+#ifndef __SANITIZE_ADDRESS__
         faultrun_test(a_guest_has_its_own_names),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
