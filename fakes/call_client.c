@@ -173,7 +173,7 @@ static void take_request(struct call *call)
     }
     call->nth = ++call->vmm->counts[call->kind];
     if (call->faults_text) {
-        if (faults_parse(&call->own_faults, call->faults_text, &err) < 0) {
+        if (vmm_take_faults(call->vmm, &call->own_faults, call->faults_text, &err) < 0) {
             call_fail(call, &err);
             return;
         }

@@ -80,6 +80,18 @@ static int read_boot_answer(int fd, struct reply *forced, pid_t *ret_pid, struct
                     text ? text : "the VMM ended before it was ready");
 }
 
+/*
+ * A machine whose connection ended is on its way out: it is waited for, so that whoever
+ * looks next finds it gone. Its lock is no help: the next start may have that already.
+ */
+static void wait_for_end(const char *state_path, const char *name)
+{
+    pid_t pid = state_vmm_pid(state_path, name);
+    int64_t deadline_ms = io_now_ms() + END_DEADLINE_MS;
+    while (pid > 0 && state_vmm_pid(state_path, name) == pid && io_now_ms() < deadline_ms)
+        poll(NULL, 0, 1);
+}
+
 int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
 {
     CLEANUP(io_close) int machine_fd = open_machine(boot->state_path, boot->name, err);
@@ -113,7 +125,10 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
     if (monitor < 0)
         return monitor;
     io_close(&write_fd);
-    return read_boot_answer(read_fd, boot->ret_reply, ret_vmm_pid, err);
+    ret = read_boot_answer(read_fd, boot->ret_reply, ret_vmm_pid, err);
+    if (ret < 0 && ret != -EALREADY)
+        wait_for_end(boot->state_path, boot->name);
+    return ret;
 }
 
 static int connect_machine(int machine_fd, struct err *err)
@@ -272,7 +287,7 @@ struct session {
     struct reply *reply;
 };
 
-static void take_reply(struct session *session, const char *data, size_t len, bool killed)
+static void take_reply(struct session *session, enum wire_type type, const char *data, size_t len)
 {
     size_t at = 0;
     const char *key, *value;
@@ -285,8 +300,8 @@ static void take_reply(struct session *session, const char *data, size_t len, bo
         else if (strcmp(key, "rules") == 0)
             buf_add(&reply->rules_json, value);
     }
-    reply->killed = killed;
-    session->done = true;
+    reply->killed = type == WIRE_KILLED;
+    session->done = type != WIRE_COUNTS;
 }
 
 static void fail_host_file(struct session *session, const char *what)
@@ -297,18 +312,6 @@ static void fail_host_file(struct session *session, const char *what)
                "Error: agent operation failed: %s local file: %s: %s (os error %d)\n", what,
                session->request->host_path, strerror(errnum), errnum);
     session->done = true;
-}
-
-/*
- * A machine whose connection ended is on its way out: it is waited for, so that whoever
- * looks next finds it gone. Its lock is no help: the next start may have that already.
- */
-static void wait_for_end(const char *state_path, const char *name)
-{
-    pid_t pid = state_vmm_pid(state_path, name);
-    int64_t deadline_ms = io_now_ms() + END_DEADLINE_MS;
-    while (pid > 0 && state_vmm_pid(state_path, name) == pid && io_now_ms() < deadline_ms)
-        poll(NULL, 0, 1);
 }
 
 /* The real client opens its file only once the machine has answered. */
@@ -350,8 +353,9 @@ static void take_frame(struct session *session, enum wire_type type, const char 
             io_write_all(STDERR_FILENO, data, len);
         break;
     case WIRE_READY: send_host_file(session); break;
-    case WIRE_REPLY: take_reply(session, data, len, false); break;
-    case WIRE_KILLED: take_reply(session, data, len, true); break;
+    case WIRE_REPLY:
+    case WIRE_COUNTS:
+    case WIRE_KILLED: take_reply(session, type, data, len); break;
     default: break;
     }
 }

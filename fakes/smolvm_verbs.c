@@ -180,6 +180,7 @@ static int run_start(struct smolvm_run *run)
                               .owner_fd = -1};
     ret = client_boot(&boot, &pid, &err);
     run->reply.killed = forced.killed;
+    buf_append(&run->reply.rules_json, buf_str(&forced.rules_json), forced.rules_json.len);
     if (forced.status >= 0) {
         buf_append(&run->err, buf_str(&forced.err), forced.err.len);
         return forced.status;

@@ -91,11 +91,12 @@ static int copy_attributes(int from_dir_fd, int to_dir_fd, const char *name)
 static int copy_metadata(int from_dir_fd, int to_dir_fd, const char *name, const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    /* First, for it takes a file's capabilities and set-id bits away. */
+    if (fchownat(to_dir_fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
     int ret = copy_attributes(from_dir_fd, to_dir_fd, name);
     if (ret < 0)
         return ret;
-    if (fchownat(to_dir_fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
     if (!S_ISLNK(st->st_mode) && fchmodat(to_dir_fd, name, st->st_mode & 07777, 0) < 0)
         return -errno;
     return utimensat(to_dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;

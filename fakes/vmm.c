@@ -36,6 +36,8 @@ static void tell_result(int ret, const struct err *err, const struct reply *forc
         wire_pair_number(&pairs, "status", forced->status);
         wire_pair(&pairs, "text", buf_str(&forced->err));
     }
+    if (forced->rules_json.len > 0)
+        wire_pair(&pairs, "rules", buf_str(&forced->rules_json));
     if (ret == 0)
         wire_pair(&pairs, "ready", "");
     else {
@@ -67,15 +69,30 @@ static void kill_guests(void)
             ptrace(PTRACE_CONT, pid, 0L, 0L);
 }
 
+/* To the calls, whose connections end with the VM. */
+static void tell_counts(struct vmm *vmm)
+{
+    for (struct call *call = vmm->calls; call; call = call->next) {
+        CLEANUP(buf_release) struct buf pairs = BUF_INIT;
+        CLEANUP(buf_release) struct buf rules = BUF_INIT;
+        faults_print_json(call == vmm->stopper ? stopping_faults(vmm) : call->faults, &rules);
+        wire_pair(&pairs, "rules", buf_str(&rules));
+        call_client_send(call, WIRE_COUNTS, pairs.data, pairs.len);
+        if (!call->client_gone)
+            wire_flush(&call->wire);
+    }
+}
+
 void vmm_die(struct vmm *vmm, const struct rule *rule)
 {
     CLEANUP(buf_release) struct buf rules = BUF_INIT;
     struct err err;
     faults_print_json(stopping_faults(vmm), &rules);
     io_write_file(vmm->machine_fd, "fired.json", buf_str(&rules), rules.len, 0600, NULL);
+    tell_counts(vmm);
     /* Nobody may still connect when the calls' connections end. */
     io_close(&vmm->listener.fd);
-    if (rule->lose_all) {
+    if (rule->lose_all && vmm->loses_files) {
         kill_guests();
         if (upper_restore(vmm->machine_fd, &err) < 0)
             dprintf(STDERR_FILENO, "%s\n", err.msg);
@@ -98,10 +115,100 @@ static bool may_lose_files(const struct faults *faults)
     return false;
 }
 
+int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text, struct err *err)
+{
+    CLEANUP(faults_release) struct faults parsed = FAULTS_INIT;
+    int ret = faults_parse(&parsed, text, err);
+    if (ret == 0 && !vmm->loses_files && may_lose_files(&parsed))
+        ret = err_text(err, ENOTSUP,
+                       "lose=all is armed at the machine's start: from there on its syncs are "
+                       "followed");
+    if (ret < 0)
+        return ret;
+    struct faults old = *faults;
+    *faults = parsed;
+    parsed = old;
+    return 0;
+}
+
 bool vmm_kill_main(struct vmm *vmm)
 {
     return vmm->guest.main_pid > 0 && kill(vmm->guest.main_pid, SIGKILL) == 0;
 }
+
+/* --- rules on start and stop ----------------------------------------------------- */
+
+/* Does what a rule on start or stop says; what is to be shown goes into *forced. */
+static void apply_rule(struct vmm *vmm, struct faults *faults, int index, struct reply *forced)
+{
+    const struct rule *rule = &faults->set.rules[index];
+    bool nobody = rule->scope == RULE_INIT_PROCESS && vmm->guest.main_pid == 0;
+    if (rule->action == RULE_SIGNAL && nobody)
+        return;
+    faults->fired[index]++;
+    if (rule->action == RULE_STATUS)
+        forced->status = rule->status;
+    else if (rule->action == RULE_REPLY)
+        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
+    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_VM)
+        vmm_die(vmm, rule);
+    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_CLIENT)
+        forced->killed = true;
+    else if (rule->action == RULE_SIGNAL)
+        vmm_kill_main(vmm);
+}
+
+struct vmm_alarm {
+    struct timer timer;
+    struct vmm *vmm;
+    struct faults *faults;
+    int index;
+    struct vmm_alarm *next;
+};
+
+static void on_alarm(struct loop *loop, struct timer *timer)
+{
+    (void)loop;
+    struct vmm_alarm *alarm = container_of(timer, struct vmm_alarm, timer);
+    struct reply none = REPLY_INIT;
+    apply_rule(alarm->vmm, alarm->faults, alarm->index, &none);
+}
+
+/* faults: only those of these rules; NULL: all. */
+static void clear_alarms(struct vmm *vmm, const struct faults *faults)
+{
+    struct vmm_alarm **at = &vmm->alarms;
+    while (*at) {
+        struct vmm_alarm *alarm = *at;
+        if (faults && alarm->faults != faults) {
+            at = &alarm->next;
+            continue;
+        }
+        *at = alarm->next;
+        loop_clear_timer(&vmm->loop, &alarm->timer);
+        free(alarm);
+    }
+}
+
+/* Rules with `at` in start or stop, which began at from_ms. */
+static void set_alarms(struct vmm *vmm, struct faults *faults, enum rule_call call, int64_t from_ms)
+{
+    size_t at = 0;
+    int index;
+    while ((index = faults_next(faults, call, 1, RULE_AT, &at)) >= 0) {
+        struct vmm_alarm *alarm = calloc(1, sizeof *alarm);
+        if (!alarm)
+            abort();
+        *alarm = (struct vmm_alarm){{.fire = on_alarm}, vmm, faults, index, vmm->alarms};
+        vmm->alarms = alarm;
+        const struct rule *rule = &faults->set.rules[index];
+        bool since_start = rule->since == RULE_SINCE_START && call == RULE_STOP;
+        loop_set_timer(&vmm->loop, &alarm->timer,
+                       (since_start ? vmm->main_started_ms : from_ms) + rule->at_ms);
+    }
+}
+
+/* --- the main command ------------------------------------------------------------ */
 
 static int start_main(struct vmm *vmm, struct err *err)
 {
@@ -163,6 +270,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, str
     }
     for (struct engine_tree *tree = vmm->engine.trees; tree; tree = tree->next)
         tree->rules = NULL;
+    clear_alarms(vmm, &vmm->armed);
     recording_release(&vmm->recording);
     vmm->recording = *recording;
     *recording = (struct recording)RECORDING_INIT;
@@ -254,69 +362,6 @@ static void end_guests(struct vmm *vmm)
         left = loop_reap_until(&vmm->loop, deadline_ms);
 }
 
-/* Does what a rule on start or stop says; what is to be shown goes into *forced. */
-static void apply_rule(struct vmm *vmm, struct faults *faults, int index, struct reply *forced)
-{
-    const struct rule *rule = &faults->set.rules[index];
-    bool nobody = rule->scope == RULE_INIT_PROCESS && vmm->guest.main_pid == 0;
-    if (rule->action == RULE_SIGNAL && nobody)
-        return;
-    faults->fired[index]++;
-    if (rule->action == RULE_STATUS)
-        forced->status = rule->status;
-    else if (rule->action == RULE_REPLY)
-        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
-    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_VM)
-        vmm_die(vmm, rule);
-    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_CLIENT)
-        forced->killed = true;
-    else if (rule->action == RULE_SIGNAL)
-        vmm_kill_main(vmm);
-}
-
-struct vmm_alarm {
-    struct timer timer;
-    struct vmm *vmm;
-    struct faults *faults;
-    int index;
-};
-
-static void on_alarm(struct loop *loop, struct timer *timer)
-{
-    (void)loop;
-    struct vmm_alarm *alarm = container_of(timer, struct vmm_alarm, timer);
-    struct reply none = REPLY_INIT;
-    apply_rule(alarm->vmm, alarm->faults, alarm->index, &none);
-}
-
-static void clear_alarms(struct vmm *vmm)
-{
-    for (size_t i = 0; i < vmm->n_alarms; i++)
-        loop_clear_timer(&vmm->loop, &vmm->alarms[i].timer);
-    free(vmm->alarms);
-    vmm->alarms = NULL;
-    vmm->n_alarms = 0;
-}
-
-/* Rules with `at` in start or stop, which began at from_ms. */
-static void set_alarms(struct vmm *vmm, struct faults *faults, enum rule_call call, int64_t from_ms)
-{
-    size_t at = 0;
-    int index;
-    clear_alarms(vmm);
-    vmm->alarms = calloc(faults->set.count + 1, sizeof *vmm->alarms);
-    if (!vmm->alarms)
-        abort();
-    while ((index = faults_next(faults, call, 1, RULE_AT, &at)) >= 0) {
-        struct vmm_alarm *alarm = &vmm->alarms[vmm->n_alarms++];
-        *alarm = (struct vmm_alarm){.timer = {.fire = on_alarm}, vmm, faults, index};
-        const struct rule *rule = &faults->set.rules[index];
-        bool since_start = rule->since == RULE_SINCE_START && call == RULE_STOP;
-        loop_set_timer(&vmm->loop, &alarm->timer,
-                       (since_start ? vmm->main_started_ms : from_ms) + rule->at_ms);
-    }
-}
-
 /* The first rule on `start` at this place. Returns whether the start is to end here. */
 static bool start_rule(struct vmm *vmm, enum rule_place place, struct reply *forced)
 {
@@ -401,22 +446,26 @@ void vmm_stop(struct vmm *vmm, struct call *call, const char *text)
 {
     struct reply forced = REPLY_INIT;
     struct err err;
+    if (vmm->stops) /* it ends for both */
+        return;
     forced.status = -1;
     vmm->stopper = call;
     vmm->stopping.fire = on_stopping;
     int64_t delay_ms = 0;
-    if (*text && faults_parse(&vmm->stop_faults, text, &err) < 0) {
+    if (*text && vmm_take_faults(vmm, &vmm->stop_faults, text, &err) < 0) {
         forced.status = 1;
         buf_printf(&forced.err, "Error: agent operation failed: stop: %s\n", err.msg);
-    } else {
-        set_alarms(vmm, stopping_faults(vmm), RULE_STOP, io_now_ms());
+    } else
         delay_ms = stop_rule(vmm, RULE_BEGIN, &forced);
-    }
     if (forced.status >= 0 || forced.killed) {
         answer_stopper(vmm, &forced, false);
+        vmm->stopper = NULL;
         faults_release(&vmm->stop_faults);
-    } else
+    } else {
+        vmm->stops = true;
+        set_alarms(vmm, stopping_faults(vmm), RULE_STOP, io_now_ms());
         loop_set_timer(&vmm->loop, &vmm->stopping, io_now_ms() + delay_ms);
+    }
     reply_release(&forced);
 }
 
@@ -426,6 +475,7 @@ static int start(struct vmm *vmm, const char *rules, bool owned)
     struct err err;
     struct reply forced = REPLY_INIT;
     forced.status = -1;
+    unlinkat(vmm->machine_fd, "fired.json", 0); /* of an earlier run */
     int ret = faults_parse(&vmm->armed, rules, &err);
     int64_t began_ms = io_now_ms();
     if (ret == 0 && start_rule(vmm, RULE_BEGIN, &forced))
@@ -438,6 +488,7 @@ static int start(struct vmm *vmm, const char *rules, bool owned)
         set_alarms(vmm, &vmm->armed, RULE_START, began_ms);
         start_rule(vmm, RULE_END, &forced);
     }
+    faults_print_json(&vmm->armed, &forced.rules_json);
     tell_result(ret, &err, &forced);
     reply_release(&forced);
     return ret;
@@ -457,7 +508,7 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
         io_close(&listen_fd);
         unlinkat(vmm->machine_fd, "sock", 0);
     }
-    clear_alarms(vmm);
+    clear_alarms(vmm, NULL);
     faults_release(&vmm->stop_faults);
     replay_release(&vmm->replay);
     end_guests(vmm);

@@ -10,7 +10,8 @@
  *   smolvm _boot-vm --owned|--free STATE NAME [RULES]
  *     stdin   --owned: the read end of the owner's pipe; end-of-file there ends the machine
  *     stdout  pairs (wire.h): "pid" N, then "ready" "" or "error" TEXT and "errno" N; where a
- *             rule on `start` says what the CLI shows: "status" N and "text", or "killed" ""
+ *             rule on `start` says what the CLI shows: "status" N and "text", or "killed" "";
+ *             "rules", how often each fired
  *     stderr  MACHINE/vmm.log
  */
 #ifndef KILLPOINT_VMM_H
@@ -31,7 +32,7 @@ struct vmm {
     struct watch listener, owner;
     struct faults armed, stop_faults; /* the second only while a stop has rules of its own */
     struct vmm_alarm *alarms;         /* of `at` in start and stop */
-    size_t n_alarms;
+    bool stops;                       /* no rule keeps it from that any more */
     struct timer stopping;
     struct call *stopper;       /* the connection of the CLI that stops the machine */
     struct recording recording; /* of one call, or of none */
@@ -52,9 +53,16 @@ int vmm_main(int argc, char **argv);
 bool vmm_kill_main(struct vmm *vmm);
 /*
  * The VM dies here and now, as the rule says, leaving the counts of its rules in
- * MACHINE/fired.json; with lose=all its files are again what they were at the last sync.
+ * MACHINE/fired.json and telling them to the calls; with lose=all its files are again what they
+ * were at the last sync.
  */
 void vmm_die(struct vmm *vmm, const struct rule *rule) __attribute__((noreturn));
+/*
+ * Rules of a single call, in place of *faults. -ENOTSUP: as faults_parse(), and for lose=all
+ * where syncs are not followed.
+ */
+int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text,
+                    struct err *err);
 /* A sync was done: what is there now survives lose=all. */
 void vmm_synced(struct vmm *vmm);
 /*

@@ -3,8 +3,9 @@
  *
  * A frame is a type byte, a 32-bit length in host order, and that many bytes. One call is
  * one connection: REQUEST, then STDIN* [STDIN_END] and WINSIZE from the client; OUT* ERR*
- * and at last REPLY, or KILLED, from the VMM; then JOURNALED from the client. For a copy
- * the VMM answers READY first, and the client's READY carries the host file (SCM_RIGHTS).
+ * and at last REPLY, or KILLED, from the VMM, or COUNTS and the end; then JOURNALED from the
+ * client. For a copy the VMM answers READY first, and the client's READY carries the host file
+ * (SCM_RIGHTS).
  *
  * Lists of strings (REQUEST, REPLY) are NUL-terminated keys and values in turn.
  *
@@ -26,6 +27,7 @@ enum wire_type {
     WIRE_ERR = 'E',
     WIRE_REPLY = 'R',
     WIRE_KILLED = 'K', /* a rule kills the client; same content as a reply */
+    WIRE_COUNTS = 'F', /* the VM dies by a rule: one pair, how often each fired */
     WIRE_READY = 'Y',  /* cp: the request is taken; back comes READY with the host file */
     WIRE_CONTROL = 'C' /* the runner's, instead of a REQUEST: one pair, arm, report or stop */
 };
