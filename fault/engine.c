@@ -105,7 +105,8 @@ static void read_attempt(struct engine_stop *stop)
     struct err err;
     attempt_release(&stop->attempt);
     stop->attempt = (struct attempt)ATTEMPT_INIT;
-    if (attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err) < 0)
+    int ret = attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err);
+    if (ret < 0 && ret != -ESRCH) /* who was killed meanwhile attempts nothing */
         distrust(stop->tree, &err);
 }
 
@@ -116,6 +117,8 @@ static void advance(struct engine *engine)
         struct engine_stop *stop = engine->queue;
         struct tracee *tracee = stop->tracee;
         engine->queue = stop->next;
+        if (tracer_is_killing(tracee))
+            continue;
         if (!stop->named) /* those before it may have moved what it is about */
             read_attempt(stop);
         tracer_resume(&engine->tracer, tracee, take(stop));

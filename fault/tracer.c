@@ -350,6 +350,11 @@ void tracer_kill_process(struct tracer *tracer, pid_t process, int signum)
     kill(process, signum);
 }
 
+bool tracer_is_killing(const struct tracee *tracee)
+{
+    return tracee->freezing || tracee->state == TRACEE_KILLED;
+}
+
 int tracer_count(const struct tracer *tracer, int tree)
 {
     int count = 0;

@@ -98,6 +98,9 @@ int tracer_kill(struct tracer *tracer, int tree, int signum);
 /* Sends signum to one process, all its threads; SIGKILL takes it out of any stop. */
 void tracer_kill_process(struct tracer *tracer, pid_t process, int signum);
 
+/* Whether it is being killed, alone or with its tree: it makes no call any more. */
+bool tracer_is_killing(const struct tracee *tracee);
+
 /* How many processes and threads of the tree live. */
 int tracer_count(const struct tracer *tracer, int tree);
 

@@ -209,7 +209,7 @@ static void one_of_a_pipeline_dies_and_the_others_go_on(void **state)
         {"after a fork, the parent", "$FR --inject spawn:scope=process -- sh -c 'true & echo no'",
          137, "", NULL},
         {"at a write into a pipe",
-         "$FR --inject pipewrite:when=2:scope=process -- sh -c "
+         "$FR --inject pipewrite:comm=sh:when=2:scope=process -- sh -c "
          "'(echo a; echo b; echo c) | cat; echo on'",
          0, "a\non\n", "Killed"},
     };
