@@ -21,7 +21,7 @@ struct run run(const char *const *argv)
     struct proc_spec spec = {.argv = argv, .stdin_fd = -1};
     struct proc_result result;
     struct err err;
-    if (proc_run(&spec, NULL, 60000, &result, &err) < 0)
+    if (proc_run(&spec, NULL, getenv("TEST_HEAVY") ? 3600000 : 60000, &result, &err) < 0)
         fail_msg("%s", err.msg);
     struct run done = {result.how, result.code, text_of(&result.out), text_of(&result.err),
                        result.ms};

@@ -21,7 +21,8 @@ struct run {
     int64_t ms;
 };
 
-/* Runs argv (NULL-terminated) for at most 60 s; fails the test when it cannot be started. */
+/* Runs argv (NULL-terminated) for at most 60 s, an hour with $TEST_HEAVY; fails the test when it
+ * cannot be started. */
 struct run run(const char *const *argv);
 /* The same through `sh -c`, for pipelines and environments. */
 struct run run_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
