@@ -6,6 +6,7 @@
 #define NOT_RUNNING                                                                                \
     AGENT_FAILED "connect: machine '%s' is not running. "                                          \
                  "Use 'smolvm machine start --name %s' first.\n"
+#define WARNING "2026-06-02T03:28:00.000000Z  WARN smolvm::agent: the agent's socket was busy\n"
 
 /* One row is one X: the names are wanted as an array of their own, too. */
 #define REPLY_ROWS(X)                                                                              \
@@ -22,7 +23,19 @@
     X("unreachable", 1, false, NOT_RUNNING, NULL, NULL, "unresponsive agent; E12")                 \
     X("container-gone", 1, false, "the container `%s` is not running\n", NULL, NULL,               \
       "crun 1.8.1; E6")                                                                            \
-    X("client-disconnected", 137, true, "\nclient disconnected", NULL, NULL, "storage.rs:2484; E7")
+    X("join-broken-pipe", 1, false, "write to sync socket: Broken pipe\n", NULL, NULL,             \
+      "crun 1.8.1; E6")                                                                            \
+    X("join-no-process", 1, false, "fail startup\nsetns(pid=2, CLONE_NEWUSER): No such process\n", \
+      NULL, NULL, "crun 1.8.1; E6")                                                                \
+    X("join-pid-reused", 1, false,                                                                 \
+      "fail startup\ncontainer process not found, the pid was reused: No such process\n", NULL,    \
+      NULL, "crun 1.8.1; E6")                                                                      \
+    X("client-disconnected", 137, true, "\nclient disconnected", NULL, NULL,                       \
+      "storage.rs:2484; E7")                                                                       \
+    X("timed-out", 124, true, "\ncommand timed out after 1000ms", NULL, NULL,                      \
+      "the caller's --timeout; E14")                                                               \
+    X("warned", 0, true, WARNING, NULL, NULL, "RUST_LOG's default; E20")                           \
+    X("warned-killed", 137, true, WARNING, NULL, NULL, "RUST_LOG's default; E20, E1")
 
 #define AS_ROW(name, status, keeps, text, stream, interactive, source)                             \
     {name, status, keeps, text, stream, interactive, source},

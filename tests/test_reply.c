@@ -47,7 +47,13 @@ static const struct row {
     {"not-running", REPLY_BUFFERED, 1, "", NOT_RUNNING},
     {"unreachable", REPLY_INTERACTIVE, 1, "", NOT_RUNNING},
     {"container-gone", REPLY_BUFFERED, 1, "", "the container `m1` is not running\n"},
+    {"join-broken-pipe", REPLY_BUFFERED, 1, "", "write to sync socket: Broken pipe\n"},
+    {"join-no-process", REPLY_BUFFERED, 1, "",
+     "fail startup\nsetns(pid=2, CLONE_NEWUSER): No such process\n"},
+    {"join-pid-reused", REPLY_BUFFERED, 1, "",
+     "fail startup\ncontainer process not found, the pid was reused: No such process\n"},
     {"client-disconnected", REPLY_BUFFERED, 137, "said", "warned\nclient disconnected"},
+    {"timed-out", REPLY_BUFFERED, 124, "said", "warned\ncommand timed out after 1000ms"},
 };
 
 static void apply_shows_the_rows_text_and_status(void **state)

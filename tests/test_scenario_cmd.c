@@ -45,7 +45,7 @@ static void the_projects_own_files_are_good(void **state)
     check_success(&run);
     assert_string_equal(run.err, "");
     assert_non_null(strstr(run.out, " scenario files, 2 backends, "));
-    assert_non_null(strstr(run.out, ", 1 expectation list: no mistakes\n"));
+    assert_non_null(strstr(run.out, ", 2 expectation lists: no mistakes\n"));
 }
 
 static void three_mistakes_are_three_lines(void **state)
