@@ -1,5 +1,5 @@
 # must be caught by: calls/cp in cp/*
-# and: claim calls/exec log/fatal log/fingerprint in cp/fails cp/lost-after-it-landed
+# and: claim calls/exec log/fatal log/fingerprint log/contains in cp/fails cp/lost-* cp/torn
 # A copy that fails is tried once more.
 machine=$1 plan=$2 ca=$3 bundle=$4
 
