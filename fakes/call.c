@@ -9,6 +9,7 @@
 #include "call_client.h"
 #include "call_output.h"
 #include "vmm.h"
+#include "vmm_rules.h"
 
 static void call_run(struct call *call);
 

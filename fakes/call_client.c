@@ -11,6 +11,7 @@
 #include "call_output.h"
 #include "journal.h"
 #include "vmm.h"
+#include "vmm_rules.h"
 
 /* A killed client cannot write its own line. */
 static void journal_for_client(struct call *call)

@@ -85,3 +85,11 @@ void faults_print_json(const struct faults *faults, struct buf *json)
     free(dump);
     json_decref(list);
 }
+
+bool faults_may_lose_files(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->set.count; i++)
+        if (faults->set.rules[i].lose_all)
+            return true;
+    return false;
+}

@@ -39,6 +39,9 @@ int faults_next(const struct faults *faults, enum rule_call call, uint32_t nth,
 /* Whether a whole tree may have to be killed in this call, which needs a tracer. */
 bool faults_kill_trees(const struct faults *faults, enum rule_call call, uint32_t nth);
 
+/* Whether one of the rules may lose files (lose=all): syncs are to be followed. */
+bool faults_may_lose_files(const struct faults *faults);
+
 /* [{"rule": "…", "fired": N}, …] */
 void faults_print_json(const struct faults *faults, struct buf *json);
 

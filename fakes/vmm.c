@@ -10,7 +10,6 @@
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +17,7 @@
 
 #include "call_client.h"
 #include "upper.h"
+#include "vmm_rules.h"
 
 #define EXIT_DEADLINE_MS 5000
 
@@ -52,160 +52,11 @@ static void tell_result(int ret, const struct err *err, const struct reply *forc
 
 /* --- the VMM ------------------------------------------------------------------- */
 
-/* Those that a stop brought, else those that are armed. */
-static struct faults *stopping_faults(struct vmm *vmm)
-{
-    return vmm->stop_faults.fired ? &vmm->stop_faults : &vmm->armed;
-}
-
-/* All of the machine's processes; the engine is in the middle of something, so without it. */
-static void kill_guests(void)
-{
-    int status;
-    pid_t pid;
-    kill(-1, SIGKILL);
-    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
-        if (pid > 0 && WIFSTOPPED(status))
-            ptrace(PTRACE_CONT, pid, 0L, 0L);
-}
-
-/* To the calls, whose connections end with the VM. */
-static void tell_counts(struct vmm *vmm)
-{
-    for (struct call *call = vmm->calls; call; call = call->next) {
-        CLEANUP(buf_release) struct buf pairs = BUF_INIT;
-        CLEANUP(buf_release) struct buf rules = BUF_INIT;
-        faults_print_json(call == vmm->stopper ? stopping_faults(vmm) : call->faults, &rules);
-        wire_pair(&pairs, "rules", buf_str(&rules));
-        call_client_send(call, WIRE_COUNTS, pairs.data, pairs.len);
-        if (!call->client_gone)
-            wire_flush(&call->wire);
-    }
-}
-
-void vmm_die(struct vmm *vmm, const struct rule *rule)
-{
-    CLEANUP(buf_release) struct buf rules = BUF_INIT;
-    struct err err;
-    faults_print_json(stopping_faults(vmm), &rules);
-    io_write_file(vmm->machine_fd, "fired.json", buf_str(&rules), rules.len, 0600, NULL);
-    tell_counts(vmm);
-    /* Nobody may still connect when the calls' connections end. */
-    io_close(&vmm->listener.fd);
-    if (rule->lose_all && vmm->loses_files) {
-        kill_guests();
-        if (upper_restore(vmm->machine_fd, &err) < 0)
-            dprintf(STDERR_FILENO, "%s\n", err.msg);
-    }
-    _exit(128 + SIGKILL);
-}
-
 void vmm_synced(struct vmm *vmm)
 {
     struct err err;
     if (vmm->loses_files && upper_save(vmm->machine_fd, &err) < 0)
         vmm->distrust = err;
-}
-
-static bool may_lose_files(const struct faults *faults)
-{
-    for (size_t i = 0; i < faults->set.count; i++)
-        if (faults->set.rules[i].lose_all)
-            return true;
-    return false;
-}
-
-int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text, struct err *err)
-{
-    CLEANUP(faults_release) struct faults parsed = FAULTS_INIT;
-    int ret = faults_parse(&parsed, text, err);
-    if (ret == 0 && !vmm->loses_files && may_lose_files(&parsed))
-        ret = err_text(err, ENOTSUP,
-                       "lose=all is armed at the machine's start: from there on its syncs are "
-                       "followed");
-    if (ret < 0)
-        return ret;
-    struct faults old = *faults;
-    *faults = parsed;
-    parsed = old;
-    return 0;
-}
-
-bool vmm_kill_main(struct vmm *vmm)
-{
-    return vmm->guest.main_pid > 0 && kill(vmm->guest.main_pid, SIGKILL) == 0;
-}
-
-/* --- rules on start and stop ----------------------------------------------------- */
-
-/* Does what a rule on start or stop says; what is to be shown goes into *forced. */
-static void apply_rule(struct vmm *vmm, struct faults *faults, int index, struct reply *forced)
-{
-    const struct rule *rule = &faults->set.rules[index];
-    bool nobody = rule->scope == RULE_INIT_PROCESS && vmm->guest.main_pid == 0;
-    if (rule->action == RULE_SIGNAL && nobody)
-        return;
-    faults->fired[index]++;
-    if (rule->action == RULE_STATUS)
-        forced->status = rule->status;
-    else if (rule->action == RULE_REPLY)
-        reply_apply(reply_find(rule->reply), vmm->record.name, REPLY_BUFFERED, forced);
-    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_VM)
-        vmm_die(vmm, rule);
-    else if (rule->action == RULE_SIGNAL && rule->scope == RULE_CLIENT)
-        forced->killed = true;
-    else if (rule->action == RULE_SIGNAL)
-        vmm_kill_main(vmm);
-}
-
-struct vmm_alarm {
-    struct timer timer;
-    struct vmm *vmm;
-    struct faults *faults;
-    int index;
-    struct vmm_alarm *next;
-};
-
-static void on_alarm(struct loop *loop, struct timer *timer)
-{
-    (void)loop;
-    struct vmm_alarm *alarm = container_of(timer, struct vmm_alarm, timer);
-    struct reply none = REPLY_INIT;
-    apply_rule(alarm->vmm, alarm->faults, alarm->index, &none);
-}
-
-/* faults: only those of these rules; NULL: all. */
-static void clear_alarms(struct vmm *vmm, const struct faults *faults)
-{
-    struct vmm_alarm **at = &vmm->alarms;
-    while (*at) {
-        struct vmm_alarm *alarm = *at;
-        if (faults && alarm->faults != faults) {
-            at = &alarm->next;
-            continue;
-        }
-        *at = alarm->next;
-        loop_clear_timer(&vmm->loop, &alarm->timer);
-        free(alarm);
-    }
-}
-
-/* Rules with `at` in start or stop, which began at from_ms. */
-static void set_alarms(struct vmm *vmm, struct faults *faults, enum rule_call call, int64_t from_ms)
-{
-    size_t at = 0;
-    int index;
-    while ((index = faults_next(faults, call, 1, RULE_AT, &at)) >= 0) {
-        struct vmm_alarm *alarm = calloc(1, sizeof *alarm);
-        if (!alarm)
-            abort();
-        *alarm = (struct vmm_alarm){{.fire = on_alarm}, vmm, faults, index, vmm->alarms};
-        vmm->alarms = alarm;
-        const struct rule *rule = &faults->set.rules[index];
-        bool since_start = rule->since == RULE_SINCE_START && call == RULE_STOP;
-        loop_set_timer(&vmm->loop, &alarm->timer,
-                       (since_start ? vmm->main_started_ms : from_ms) + rule->at_ms);
-    }
 }
 
 /* --- the main command ------------------------------------------------------------ */
@@ -270,7 +121,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, str
     }
     for (struct engine_tree *tree = vmm->engine.trees; tree; tree = tree->next)
         tree->rules = NULL;
-    clear_alarms(vmm, &vmm->armed);
+    vmm_clear_alarms(vmm, &vmm->armed);
     recording_release(&vmm->recording);
     vmm->recording = *recording;
     *recording = (struct recording)RECORDING_INIT;
@@ -283,7 +134,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, str
     record_release(&vmm->record);
     vmm->record = record;
     memset(vmm->counts, 0, sizeof vmm->counts);
-    vmm->loses_files = may_lose_files(&vmm->armed);
+    vmm->loses_files = faults_may_lose_files(&vmm->armed);
     vmm_synced(vmm);
     return start_main(vmm, err);
 }
@@ -371,7 +222,7 @@ static bool start_rule(struct vmm *vmm, enum rule_place place, struct reply *for
         return false;
     const struct rule *rule = &vmm->armed.set.rules[index];
     struct timespec delay = {rule->delay_ms / 1000, rule->delay_ms % 1000 * 1000000};
-    apply_rule(vmm, &vmm->armed, index, forced);
+    vmm_apply_rule(vmm, &vmm->armed, index, forced);
     if (rule->action == RULE_DELAY)
         nanosleep(&delay, NULL);
     return place == RULE_BEGIN && forced->status >= 0;
@@ -391,7 +242,7 @@ static void answer_stopper(struct vmm *vmm, const struct reply *forced, bool end
     }
     if (!ends)
         wire_pair(&answer, "runs", "");
-    faults_print_json(stopping_faults(vmm), &rules);
+    faults_print_json(vmm_stopping_faults(vmm), &rules);
     wire_pair(&answer, "rules", buf_str(&rules));
     if (vmm->stopper) {
         call_client_send(vmm->stopper, WIRE_REPLY, answer.data, answer.len);
@@ -402,12 +253,12 @@ static void answer_stopper(struct vmm *vmm, const struct reply *forced, bool end
 /* Returns for how long the rule at this place holds the stop, 0 for not at all. */
 static int64_t stop_rule(struct vmm *vmm, enum rule_place place, struct reply *forced)
 {
-    struct faults *faults = stopping_faults(vmm);
+    struct faults *faults = vmm_stopping_faults(vmm);
     size_t at = 0;
     int index = faults_next(faults, RULE_STOP, 1, place, &at);
     if (index < 0)
         return 0;
-    apply_rule(vmm, faults, index, forced);
+    vmm_apply_rule(vmm, faults, index, forced);
     return faults->set.rules[index].delay_ms;
 }
 
@@ -463,7 +314,7 @@ void vmm_stop(struct vmm *vmm, struct call *call, const char *text)
         faults_release(&vmm->stop_faults);
     } else {
         vmm->stops = true;
-        set_alarms(vmm, stopping_faults(vmm), RULE_STOP, io_now_ms());
+        vmm_set_alarms(vmm, vmm_stopping_faults(vmm), RULE_STOP, io_now_ms());
         loop_set_timer(&vmm->loop, &vmm->stopping, io_now_ms() + delay_ms);
     }
     reply_release(&forced);
@@ -483,9 +334,9 @@ static int start(struct vmm *vmm, const char *rules, bool owned)
     if (ret == 0)
         ret = boot(vmm, owned, &err);
     if (ret == 0) {
-        vmm->loses_files = may_lose_files(&vmm->armed);
+        vmm->loses_files = faults_may_lose_files(&vmm->armed);
         vmm_synced(vmm);
-        set_alarms(vmm, &vmm->armed, RULE_START, began_ms);
+        vmm_set_alarms(vmm, &vmm->armed, RULE_START, began_ms);
         start_rule(vmm, RULE_END, &forced);
     }
     faults_print_json(&vmm->armed, &forced.rules_json);
@@ -508,7 +359,7 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
         io_close(&listen_fd);
         unlinkat(vmm->machine_fd, "sock", 0);
     }
-    clear_alarms(vmm, NULL);
+    vmm_clear_alarms(vmm, NULL);
     faults_release(&vmm->stop_faults);
     replay_release(&vmm->replay);
     end_guests(vmm);

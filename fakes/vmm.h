@@ -49,20 +49,6 @@ struct vmm {
 /* The whole of `_boot-vm`; argv[0] is "_boot-vm". Returns the exit status. */
 int vmm_main(int argc, char **argv);
 
-/* Ends the container's main command, as a rule with scope=init says. False: none lived. */
-bool vmm_kill_main(struct vmm *vmm);
-/*
- * The VM dies here and now, as the rule says, leaving the counts of its rules in
- * MACHINE/fired.json and telling them to the calls; with lose=all its files are again what they
- * were at the last sync.
- */
-void vmm_die(struct vmm *vmm, const struct rule *rule) __attribute__((noreturn));
-/*
- * Rules of a single call, in place of *faults. -ENOTSUP: as faults_parse(), and for lose=all
- * where syncs are not followed.
- */
-int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text,
-                    struct err *err);
 /* A sync was done: what is there now survives lose=all. */
 void vmm_synced(struct vmm *vmm);
 /*
