@@ -91,14 +91,29 @@ static bool signal_scope(struct call *call, const struct rule *rule)
     return false;
 }
 
-static void fire(struct call *call, size_t index)
+static void force(struct call *call, const struct rule *rule)
 {
-    const struct rule *rule = &call->faults->set.rules[index];
-    call->faults->fired[index]++;
     if (rule->action == RULE_STATUS)
         call->forced_status = rule->status;
     else if (rule->action == RULE_REPLY)
         call->forced_row = reply_find(rule->reply);
+}
+
+static void fire(struct call *call, size_t index)
+{
+    call->faults->fired[index]++;
+    force(call, &call->faults->set.rules[index]);
+}
+
+/* The client gets a status or a reply; the command goes on alone. */
+static bool answer_now(struct call *call, const struct rule *rule)
+{
+    if (call->state != CALL_RUNS || call->ended)
+        return false;
+    force(call, rule);
+    call_output_drain(call);
+    call_finish(call);
+    return true;
 }
 
 static void on_alarm(struct loop *loop, struct timer *timer)
@@ -116,8 +131,7 @@ static void on_alarm(struct loop *loop, struct timer *timer)
         return;
     }
     fire(call, alarm->rule);
-    call_output_drain(call);
-    call_finish(call); /* the command goes on alone */
+    answer_now(call, rule);
 }
 
 static void set_alarms(struct call *call)
@@ -349,9 +363,11 @@ void call_fail(struct call *call, const struct err *err)
 
 /* --- under the engine ---------------------------------------------------------------- */
 
-static bool on_kill_scope(struct engine_tree *tree, const struct rule *rule)
+static bool on_act_outside(struct engine_tree *tree, const struct rule *rule)
 {
     struct call_tree *traced = container_of(tree, struct call_tree, tree);
+    if (rule->action != RULE_SIGNAL)
+        return traced->call && answer_now(traced->call, rule);
     if (traced->call)
         return signal_scope(traced->call, rule);
     if (rule->scope == RULE_VM)
@@ -421,7 +437,7 @@ static void replay(struct call *call)
 /* Starts the command, under the engine where a rule needs that. */
 static int spawn_traced(struct call *call, struct err *err)
 {
-    static const struct engine_owner owner = {on_seen, on_kill_scope, on_tree_ended};
+    static const struct engine_owner owner = {on_seen, on_act_outside, on_tree_ended};
     struct vmm *vmm = call->vmm;
     struct engine_tree tree = ENGINE_TREE_INIT;
     tree.owner = &owner;

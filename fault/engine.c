@@ -184,7 +184,7 @@ static enum tracer_next act_before(struct engine_stop *stop, const struct rule *
     if (engine_rules_are_deadly(rule)) {
         if (engine_rules_send(stop->engine, stop->tree, stop->tracee, rule))
             return die(stop);
-    } else if (rule->scope == RULE_CLIENT)
+    } else if (rule->scope == RULE_CLIENT || rule->action != RULE_SIGNAL)
         engine_rules_send(stop->engine, stop->tree, stop->tracee, rule);
     else { /* it comes before the call, so the call waits for it outside of the kernel */
         stop->rule = rule;
@@ -424,8 +424,7 @@ static enum tracer_next act_after(struct engine_stop *stop, const struct rule *r
         stop->engine->running = NULL;
         return hold(stop, rule);
     }
-    if (rule->action == RULE_SIGNAL &&
-        engine_rules_send(stop->engine, stop->tree, stop->tracee, rule) &&
+    if (engine_rules_send(stop->engine, stop->tree, stop->tracee, rule) &&
         engine_rules_are_deadly(rule))
         return die(stop);
     return TRACER_RUN;

@@ -45,9 +45,9 @@ struct engine_owner {
     /* A recorded place was passed; operations come in the order in which they were done. NULL:
      * none. */
     void (*seen)(struct engine_tree *, const struct engine_event *);
-    /* A rule with scope init, vm or client fired. Returns whether somebody was there to be
-     * killed. NULL: there are no such scopes here. */
-    bool (*kill_scope)(struct engine_tree *, const struct rule *);
+    /* A rule with scope init, vm or client fired, or one that answers the client. Returns whether
+     * somebody was there to be killed or answered. NULL: there are no such rules here. */
+    bool (*act_outside)(struct engine_tree *, const struct rule *);
     /* Nobody of the tree is left. */
     void (*ended)(struct engine_tree *);
 };

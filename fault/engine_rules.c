@@ -68,12 +68,14 @@ bool engine_rules_send(struct engine *engine, struct engine_tree *tree, const st
     struct tracer *tracer = &engine->tracer;
     bool sent = true;
     engine_rules_fired(tree, rule, 1);
-    if (rule->scope == RULE_TREE)
+    if (rule->action == RULE_STATUS || rule->action == RULE_REPLY)
+        sent = tree->owner->act_outside(tree, rule);
+    else if (rule->scope == RULE_TREE)
         tracer_kill(tracer, tree->number, rule->signal);
     else if (rule->scope == RULE_PROCESS)
         tracer_kill_process(tracer, tracee->process, rule->signal);
     else
-        sent = tree->owner->kill_scope(tree, rule);
+        sent = tree->owner->act_outside(tree, rule);
     if (!sent)
         engine_rules_fired(tree, rule, -1);
     return sent;

@@ -92,7 +92,8 @@ static int check_rules(const struct rule_set *rules, struct err *err)
         const struct rule *rule = &rules->rules[i];
         CLEANUP(buf_release) struct buf text = BUF_INIT;
         rule_print(rule, &text);
-        bool in_tree = rule->scope == RULE_TREE || rule->scope == RULE_PROCESS;
+        bool in_tree = (rule->scope == RULE_TREE || rule->scope == RULE_PROCESS) &&
+                       rule->action != RULE_STATUS && rule->action != RULE_REPLY;
         bool at_call =
             rule->place >= RULE_SPAWN || (rule->place == RULE_BEGIN && rule->scope == RULE_PROCESS);
         if (rule->call != RULE_EXEC || rule->call_nth > 1 || !at_call || !in_tree)

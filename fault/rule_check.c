@@ -123,8 +123,9 @@ static int check_action(const struct check *check)
         return refuse(check, RULE_KEY_DELAY, "delay= does not go with at: nobody stands there");
     bool answers = rule->action == RULE_STATUS || rule->action == RULE_REPLY;
     enum rule_key key = rule->action == RULE_STATUS ? RULE_KEY_STATUS : RULE_KEY_REPLY;
-    if (answers && rule->place != RULE_BEGIN && rule->place != RULE_END && rule->place != RULE_AT)
-        return refuse(check, key, "%s= goes with begin, end and at, not with %s",
+    if (answers && rule->place != RULE_BEGIN && rule->place != RULE_END && rule->place != RULE_AT &&
+        rule->place != RULE_OPERATION)
+        return refuse(check, key, "%s= goes with begin, end, at and operations, not with %s",
                       rule_key_words[key], place_name(rule));
     return 0;
 }

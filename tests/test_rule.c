@@ -67,7 +67,7 @@ static void random_signal(struct random *random, struct rule *rule)
 
 static void random_action(struct random *random, struct rule *rule)
 {
-    bool wide = rule->place <= RULE_AT;
+    bool wide = rule->place <= RULE_AT || rule->place == RULE_OPERATION;
     rule->action = (enum rule_action)random_below(random, 5);
     if (rule->action == RULE_ERROR)
         rule->errnum = rule->ops ? random_errnum(random, rule->ops) : 0;

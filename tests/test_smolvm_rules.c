@@ -43,6 +43,15 @@ static const struct row rows[] = {
      WITH("at:ms=200:status=4") "sh -c 'echo a; sleep 0.4; echo b >/root/late'; echo $?; "
                                 "sleep 0.5; " EXEC "cat /root/late",
      0, "a\n4\nb\n", ""},
+    {"status at a call: the command goes on alone", NULL,
+     WITH("unlink:path=/root/x:status=4") "sh -c 'echo a; touch /root/x; rm /root/x; "
+                                          "sleep 0.3; echo b >/root/after'; echo $?; sleep 1; " EXEC
+                                          "sh -c 'cat /root/after; ls /root/x'",
+     2, "a\n4\nb\n", "ls: cannot access '/root/x': No such file or directory\n"},
+    {"reply after a call", NULL,
+     WITH("rename:timing=after:reply=lost") "sh -c 'touch /root/y; mv /root/y /root/z; sleep 9'; "
+                                            "echo $?; " EXEC "ls /root/z",
+     0, "1\n/root/z\n", "Error: io operation failed: connection closed\n"},
     {"reply at begin: not run", NULL,
      WITH("begin:reply=container-gone") "touch /root/no; echo $?; " EXEC "test -e /root/no", 1,
      "1\n", "the container `t` is not running\n"},
