@@ -67,6 +67,7 @@ struct op_errors {
     const char *calls;          /* call names between blanks; NULL: every call of the operation */
     const char *page;           /* "rename(2)"; (3p) where Linux' own page forgets what POSIX has */
     int errnums[OP_ERRORS_MAX]; /* ends with 0 */
+    int cited[OP_ERRORS_MAX];   /* those of them that no test provokes on a running kernel */
 };
 
 /* The tables. ret_count gets the number of rows. */
