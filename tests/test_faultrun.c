@@ -182,6 +182,91 @@ static void digests_do_not_know_random_names(void **state)
     }
 }
 
+/* --- actions --------------------------------------------------------------------------------- */
+
+/* Makes one call of each operation, and says which of them did not succeed. */
+static const char calls[] =
+    "cat >calls <<'END'\n"
+    "use POSIX; use Fcntl; my $n;\n"
+    "sub t { my ($op, $ok) = @_; my $e = $! + 0; print \"$op $e\\n\" unless $ok; $! = 0; }\n"
+    "$! = 0; open(my $kept, '+<', 'kept') or die;\n"
+    "t('open', sysopen(my $f, 'made', O_WRONLY|O_CREAT|O_EXCL, 0600));\n"
+    "t('write', syswrite($kept, 'abc') == 3);\n"
+    "t('truncate', truncate($kept, 1));\n"
+    "t('rename', rename('old', 'new'));\n"
+    "t('link', link('kept', 'other'));\n"
+    "t('symlink', symlink('kept', 'soft'));\n"
+    "t('unlink', unlink('gone'));\n"
+    "t('mkdir', mkdir('dir'));\n"
+    "t('rmdir', rmdir('empty'));\n"
+    "t('mknod', POSIX::mkfifo('fifo', 0600));\n"
+    "t('chmod', chmod(0600, 'kept'));\n"
+    "t('chown', chown(-1, -1, 'kept'));\n"
+    "t('utime', utime(1, 1, 'kept'));\n"
+    "my ($p, $k, $v) = ('kept', 'user.k', 'v'); t('xattr', syscall(188, $p, $k, $v, 1, 0) == "
+    "0);\n"                                         /* setxattr, x86_64 */
+    "t('sync', syscall(74, fileno($kept)) == 0);\n" /* fsync */
+    "END\n";
+
+static void an_error_is_the_call_s_own(void **state)
+{
+    (void)state;
+    CLEANUP(io_free)
+    char *script =
+        io_format("%sfor op in open write truncate rename link symlink unlink mkdir rmdir mknod "
+                  "chmod chown utime xattr sync; do rm -rf try; mkdir -p try/empty; "
+                  "(cd try; touch kept old gone; case $op in sync) e=EIO;; *) e=EPERM;; esac; "
+                  "$FR --inject \"$op:path=$D/try/*:when=1:error=$e\" -- perl ../calls); done",
+                  calls);
+    CLEANUP(io_free) char *out = faultrun_out(script);
+    assert_string_equal(out, "open 1\nwrite 1\ntruncate 1\nrename 1\nlink 1\nsymlink 1\nunlink 1\n"
+                             "mkdir 1\nrmdir 1\nmknod 1\nchmod 1\nchown 1\nutime 1\nxattr 1\n"
+                             "sync 5\n");
+}
+
+static const struct row action_rows[] = {
+    {"a handled signal before a call: it is made once, after the handler",
+     "PERL_SIGNALS=unsafe $FR --inject mkdir:signal=TERM --list --attempts --report 9 -- perl -e "
+     "'$SIG{TERM} = sub { print -d q(made) ? 1 : 0 }; mkdir q(made); print -d q(made) ? 1 : 0, "
+     "qq(\\n)' 9>list; grep -c mkdir list",
+     0, "01\n1\n", NULL},
+    {"and after it",
+     "$FR --inject mkdir:signal=TERM:timing=after -- perl -e "
+     "'$SIG{TERM} = sub { print -d q(made) ? 1 : 0 }; mkdir q(made); print qq(\\n)'",
+     0, "1\n", NULL},
+    {"a stopped tree goes on when it is told to",
+     "$FR --inject mkdir:signal=STOP:scope=process -- sh -c "
+     "'mkdir made & sleep 0.3; test -d made; echo $?; kill -CONT $!; wait; test -d made; echo $?'",
+     0, "1\n0\n", NULL},
+    {"a delay holds the call, and nobody else",
+     "$FR --inject mkdir:delay=400 -- sh -c "
+     "'mkdir made & echo x >f; test -d made; echo $?; wait; test -d made; echo $?'",
+     0, "1\n0\n", NULL},
+    {"a delay after the call",
+     "$FR --inject mkdir:delay=400:timing=after -- sh -c "
+     "'mkdir made & sleep 0.2; test -d made; echo $?; kill -0 $!; echo $?; wait'",
+     0, "0\n0\n", NULL},
+    {"a torn writev",
+     "$FR --inject write:path=$D/f:persist=5 -- perl -e "
+     "'open F, q(>f); my ($a, $b) = (q(abc), q(defg)); "
+     "my $v = pack(q(PQPQ), $a, 3, $b, 4); syscall(20, fileno F, $v, 2)'; cat f",
+     0, "abcde", NULL},
+    {"a shared mapping is counted",
+     "$FR --list --json -- perl -e 'open F, q(+>m); truncate F, 4096; "
+     "syscall(9, 0, 4096, 3, 1, fileno F, 0) > 0 or die' | grep -o 'mappings\":[0-9]*'",
+     0, "mappings\":1\n", NULL},
+    {"io_uring is not there", "$FR -- perl -e 'syscall(425, 1, 0); print $! + 0'", 0, "38", NULL},
+};
+
+static void rules_act_as_they_say(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof action_rows / sizeof action_rows[0]; i++) {
+        check_row(&action_rows[i]);
+        free(faultrun_out("rm -rf ./*"));
+    }
+}
+
 /* --- one of many is killed ----------------------------------------------------------------- */
 
 static void one_of_a_pipeline_dies_and_the_others_go_on(void **state)
@@ -272,6 +357,8 @@ int main(void)
         faultrun_test(wrong_usage_says_where),
         faultrun_test(a_command_ends_as_it_would_alone),
         faultrun_test(digests_do_not_know_random_names),
+        faultrun_test(an_error_is_the_call_s_own),
+        faultrun_test(rules_act_as_they_say),
         faultrun_test(one_of_a_pipeline_dies_and_the_others_go_on),
         faultrun_test(an_unprivileged_user_sees_the_same),
 #ifndef __SANITIZE_ADDRESS__
