@@ -19,8 +19,8 @@
  * only when all have.
  */
 #define OPTIONS                                                                                    \
-    (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE |    \
-     PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD)
+    (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL |          \
+     PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD)
 #define OPTIONS_OF_THREADS (OPTIONS | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
 
 static struct tracee *find(const struct tracer *tracer, pid_t tid)
@@ -231,12 +231,11 @@ static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
         tracee->in_vfork = event == PTRACE_EVENT_VFORK;
         spawned(tracer, tracee, (pid_t)message);
         return;
-    case PTRACE_EVENT_VFORK_DONE: tracee->in_vfork = false; break;
     case PTRACE_EVENT_EXEC:
         /* An execve by another thread: that thread goes on under the leader's number. */
         if ((pid_t)message != tracee->tid)
             drop(tracer, (pid_t)message);
-        tracee->in_vfork = tracee->exiting = false;
+        tracee->exiting = false;
         ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS);
         if (wants_hooks(tracer, tracee)) {
             tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, true));
@@ -280,6 +279,7 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
     }
     if (tracee->state == TRACEE_RUNS)
         tracee->state = TRACEE_STOPPED;
+    tracee->in_vfork = false;
     if (first && tracee->tid != tracee->process)
         tracer_tell_execs(tracee);
     if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process &&

@@ -38,7 +38,8 @@ struct tracee {
     enum tracee_state state;
     bool begun;     /* its first stop was seen */
     bool announced; /* by its parent's event; who ends before that is kept until it comes */
-    bool in_vfork;  /* stands still until its child executes or ends */
+    bool in_vfork;  /* its last stop was a vfork, and until its child executes or ends nothing
+                       wakes it; after that it has changed no file yet, or it had stopped again */
     bool exiting;   /* runs nothing more; of a process with threads, whose first one's end is told
                        when all threads ended */
     bool freezing;  /* to be left in its next stop */
