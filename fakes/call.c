@@ -411,23 +411,18 @@ static void on_tree_ended(struct engine_tree *tree)
     free(traced);
 }
 
-/* Whether a recording, or what is to be put in place of a call, is about this one. */
-static bool is_meant(const struct call *call, const char *path, enum rule_call kind, uint32_t nth)
-{
-    return path && call->kind == kind && call->nth == nth;
-}
-
 /* A state stands for the command up to its kill. */
-static void replay(struct call *call)
+static void put_in_place(struct call *call, const struct replay *replay)
 {
     struct vmm *vmm = call->vmm;
     struct err err;
-    int ret = replay_check(&vmm->replay, call, &err);
+    int ret = replay_check(replay, call, &err);
     if (ret == 0)
-        ret = vmm_replace_files(vmm, &err);
+        ret = vmm_replace_files(vmm, replay, &err);
     if (ret == 0)
-        ret = replay_output(&vmm->replay, &call->reply.out, &call->reply.err, &err);
-    call->forced_status = 128 + SIGKILL;
+        ret = replay_output(replay, &call->reply.out, &call->reply.err, &err);
+    if (call->kind == RULE_EXEC) /* a copy has no status of its own: its agent is gone */
+        call->forced_status = 128 + SIGKILL;
     if (ret < 0) {
         vmm->distrust = err;
         call_fail(call, &err);
@@ -461,7 +456,8 @@ static int spawn_traced(struct call *call, struct err *err)
     tree.fired = call->faults->fired;
     tree.call = call->kind;
     tree.nth = call->nth;
-    bool recorded = is_meant(call, vmm->recording.path, vmm->recording.call, vmm->recording.nth);
+    const struct recording *recording = &vmm->recording;
+    bool recorded = recording->path && call->kind == recording->call && call->nth == recording->nth;
     tree.records = recorded || vmm->loses_files; /* with the second, syncs are to be seen */
     tree.records_places = recorded;
     bool stops = engine_needs_filter(&tree);
@@ -513,9 +509,9 @@ static void call_run(struct call *call)
 /* Rules at `begin` that keep the command from running, or hold it. */
 void call_begin(struct call *call)
 {
-    const struct replay *replayed = &call->vmm->replay;
-    if (is_meant(call, replayed->path, replayed->call, replayed->nth)) {
-        replay(call);
+    const struct replay *replay = replays_find(&call->vmm->replays, call);
+    if (replay) {
+        put_in_place(call, replay);
         return;
     }
     size_t at = 0;

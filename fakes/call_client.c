@@ -201,7 +201,8 @@ static void take_winsize(struct call *call, const char *data, size_t len)
 static int arm(struct vmm *vmm, const char *data, size_t len, struct err *err)
 {
     CLEANUP(recording_release) struct recording recording = RECORDING_INIT;
-    CLEANUP(replay_release) struct replay replay = {.path = NULL};
+    CLEANUP(replays_release) struct replays replays = {.count = 0};
+    struct replay *replay = replays.items;
     size_t at = 0;
     const char *key, *value, *rules = "";
     while (wire_next_pair(data, len, &at, &key, &value) > 0) {
@@ -209,20 +210,27 @@ static int arm(struct vmm *vmm, const char *data, size_t len, struct err *err)
             rules = value;
         else if (strcmp(key, "record") == 0)
             recording.path = io_format("%s", value);
-        else if (strcmp(key, "replay") == 0)
-            replay.path = io_format("%s", value);
-        else if (strcmp(key, "state") == 0)
-            replay.state = io_format("%s", value);
+        else if (strcmp(key, "record-call") == 0)
+            recording.call = (enum rule_call)strtol(value, NULL, 10);
+        else if (strcmp(key, "record-nth") == 0)
+            recording.nth = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(key, "replay") == 0) {
+            if (replays.count == ARMING_STATES_MAX)
+                return err_text(err, E2BIG, "more than %d states are armed", ARMING_STATES_MAX);
+            replay = &replays.items[replays.count++];
+            replay->path = io_format("%s", value);
+        } else if (strcmp(key, "state") == 0)
+            replay->state = io_format("%s", value);
         else if (strcmp(key, "out") == 0)
-            replay.out_bytes = strtoull(value, NULL, 10);
+            replay->out_bytes = strtoull(value, NULL, 10);
         else if (strcmp(key, "err") == 0)
-            replay.err_bytes = strtoull(value, NULL, 10);
+            replay->err_bytes = strtoull(value, NULL, 10);
         else if (strcmp(key, "call") == 0)
-            recording.call = replay.call = (enum rule_call)strtol(value, NULL, 10);
+            replay->call = (enum rule_call)strtol(value, NULL, 10);
         else if (strcmp(key, "nth") == 0)
-            recording.nth = replay.nth = (uint32_t)strtoul(value, NULL, 10);
+            replay->nth = (uint32_t)strtoul(value, NULL, 10);
     }
-    return vmm_arm(vmm, rules, &recording, &replay, err);
+    return vmm_arm(vmm, rules, &recording, &replays, err);
 }
 
 /*

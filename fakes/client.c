@@ -188,16 +188,20 @@ int client_arm(const char *state_path, const char *name, const struct arming *ar
 {
     CLEANUP(buf_release) struct buf pairs = BUF_INIT;
     wire_pair(&pairs, "arm", arming->faults ? arming->faults : "");
-    if (arming->record_path)
+    if (arming->record_path) {
         wire_pair(&pairs, "record", arming->record_path);
-    if (arming->replay_path) {
-        wire_pair(&pairs, "replay", arming->replay_path);
-        wire_pair(&pairs, "state", arming->state);
-        wire_pair_number(&pairs, "out", (int64_t)arming->out_bytes);
-        wire_pair_number(&pairs, "err", (int64_t)arming->err_bytes);
+        wire_pair_number(&pairs, "record-call", arming->call);
+        wire_pair_number(&pairs, "record-nth", arming->nth);
     }
-    wire_pair_number(&pairs, "call", arming->call);
-    wire_pair_number(&pairs, "nth", arming->nth);
+    for (size_t i = 0; i < ARMING_STATES_MAX && arming->states[i].path; i++) {
+        const struct arming_state *state = &arming->states[i];
+        wire_pair(&pairs, "replay", state->path); /* begins one */
+        wire_pair(&pairs, "state", state->state);
+        wire_pair_number(&pairs, "out", (int64_t)state->out_bytes);
+        wire_pair_number(&pairs, "err", (int64_t)state->err_bytes);
+        wire_pair_number(&pairs, "call", state->call);
+        wire_pair_number(&pairs, "nth", state->nth);
+    }
     return control(state_path, name, &pairs, NULL, err);
 }
 

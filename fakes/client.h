@@ -63,15 +63,24 @@ struct boot {
  */
 int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err);
 
+/* The kill of one call: a recorded state stands for it. */
+struct arming_state {
+    const char *path; /* the recording; NULL: the call is made */
+    const char *state;
+    uint64_t out_bytes, err_bytes; /* how much the command had written by then */
+    enum rule_call call;
+    uint32_t nth;
+};
+
+#define ARMING_STATES_MAX 2
+
 /* What is armed: see recording.h. */
 struct arming {
     const char *faults;      /* rules, one a line; NULL: none */
     const char *record_path; /* the call is recorded there; NULL: not */
-    const char *replay_path; /* a recording; state stands for the call; NULL: the call is made */
-    const char *state;
-    uint64_t out_bytes, err_bytes; /* how much the command had written by then */
-    enum rule_call call;           /* which one is recorded or replayed */
+    enum rule_call call;     /* which one */
     uint32_t nth;
+    struct arming_state states[ARMING_STATES_MAX];
 };
 
 /*

@@ -58,8 +58,12 @@ static int save_state(int dir_fd, const char *state, int machine_fd, struct err 
         return 0;
     if (mkdirat(dir_fd, state, 0700) < 0)
         return err_set(err, errno, "mkdir %s", state);
+    char sum[UPPER_SUM_LEN + 1];
     CLEANUP(io_close) int fd = openat(dir_fd, state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? err_set(err, errno, "open %s", state) : upper_copy(machine_fd, fd, err);
+    if (fd < 0)
+        return err_set(err, errno, "open %s", state);
+    int ret = upper_copy(machine_fd, fd, sum, err);
+    return ret < 0 ? ret : io_write_file(fd, "sum", sum, UPPER_SUM_LEN, 0600, err);
 }
 
 int recording_begin(struct recording *recording, const struct call *call, int machine_fd,
@@ -147,10 +151,21 @@ int recording_end(struct recording *recording, const struct call *call,
 
 /* --- putting in place --------------------------------------------------------------- */
 
-void replay_release(struct replay *replay)
+void replays_release(struct replays *replays)
 {
-    io_free(&replay->path);
-    io_free(&replay->state);
+    for (size_t i = 0; i < replays->count; i++) {
+        io_free(&replays->items[i].path);
+        io_free(&replays->items[i].state);
+    }
+    replays->count = 0;
+}
+
+const struct replay *replays_find(const struct replays *replays, const struct call *call)
+{
+    for (size_t i = 0; i < replays->count; i++)
+        if (replays->items[i].call == call->kind && replays->items[i].nth == call->nth)
+            return &replays->items[i];
+    return NULL;
 }
 
 static int read_part(const struct replay *replay, const char *name, struct buf *text,
@@ -177,8 +192,17 @@ int replay_place(const struct replay *replay, int machine_fd, struct err *err)
     CLEANUP(io_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_set(err, errno, "open %s", path);
-    int ret = io_remove_tree(machine_fd, "upper", err);
-    return ret < 0 ? ret : upper_copy(fd, machine_fd, err);
+    char sum[UPPER_SUM_LEN + 1];
+    CLEANUP(buf_release) struct buf saved = BUF_INIT;
+    int ret = io_read_file(fd, "sum", &saved, UPPER_SUM_LEN, err);
+    if (ret == 0)
+        ret = io_remove_tree(machine_fd, "upper", err);
+    if (ret == 0)
+        ret = upper_copy(fd, machine_fd, sum, err);
+    if (ret == 0 && strcmp(sum, buf_str(&saved)) != 0)
+        ret = err_text(err, EILSEQ, "the saved state %s is damaged: its digest is %s, not %s",
+                       replay->state, sum, buf_str(&saved));
+    return ret;
 }
 
 static int read_output(const struct replay *replay, const char *name, uint64_t bytes,

@@ -12,17 +12,20 @@
  *                    machine died
  *   places           addresses of process scope, one a line
  *   DIGEST/upper     the machine's upper folder at that state; each state once
+ *   DIGEST/sum       upper.h's digest of that folder, times included
  * A state is what the files are just before a point; out and err say how much of its output
  * the command had written by then. DIGEST is tree_state.h's, for this call.
  *
  * Putting a state in place stands for the call's run up to there and a kill of all its
  * processes: a new container on the state's files, and the reply that a kill would give.
- * That is right only for a call of the same argv and stdin: -ESTALE otherwise.
+ * That is right only for a call of the same argv and stdin: -ESTALE otherwise. A folder that is
+ * not any more what was saved is -EILSEQ.
  */
 #ifndef KILLPOINT_RECORDING_H
 #define KILLPOINT_RECORDING_H
 
 #include "../fault/engine.h"
+#include "client.h"
 
 struct call;
 
@@ -51,14 +54,22 @@ int recording_end(struct recording *recording, const struct call *call,
 
 /* What is put in place instead of a call. */
 struct replay {
-    char *path; /* of the recording; NULL: nothing */
+    char *path; /* of the recording */
     char *state;
     enum rule_call call;
     uint32_t nth;
     uint64_t out_bytes, err_bytes;
 };
 
-void replay_release(struct replay *replay);
+struct replays {
+    struct replay items[ARMING_STATES_MAX];
+    size_t count;
+};
+
+void replays_release(struct replays *replays);
+
+/* The one that stands for this call; NULL: it is made. */
+const struct replay *replays_find(const struct replays *replays, const struct call *call);
 
 /* Whether this call is the recorded one, so that the state may stand for it. -ESTALE: no. */
 int replay_check(const struct replay *replay, const struct call *call, struct err *err);

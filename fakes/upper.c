@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 /* A file with several names, and the first of them in the copy. */
 struct twin {
@@ -20,6 +21,8 @@ struct twin {
 struct copy {
     int to_root_fd;
     struct twin *twins;
+    XXH3_state_t *hash;         /* of the entry that is being copied */
+    uint64_t sum_low, sum_high; /* of all entries' hashes, in whatever order they come */
 };
 
 static void copy_release(struct copy *copy)
@@ -31,6 +34,7 @@ static void copy_release(struct copy *copy)
         free(twin);
     }
     io_close(&copy->to_root_fd);
+    XXH3_freeState(copy->hash);
 }
 
 static const char *find_twin(struct copy *copy, const struct stat *st, const char *path)
@@ -48,7 +52,12 @@ static const char *find_twin(struct copy *copy, const struct stat *st, const cha
     return NULL;
 }
 
-static int copy_content(int from_dir_fd, int to_dir_fd, const char *name)
+static void add_text(struct copy *copy, const char *text)
+{
+    XXH3_128bits_update(copy->hash, text, strlen(text) + 1);
+}
+
+static int copy_content(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
 {
     CLEANUP(io_close) int from = openat(from_dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     CLEANUP(io_close)
@@ -56,14 +65,9 @@ static int copy_content(int from_dir_fd, int to_dir_fd, const char *name)
     if (from < 0 || to < 0)
         return -errno;
     ssize_t n;
-    while ((n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
-        ;
-    if (n == 0)
-        return 0;
-    if (errno != EXDEV && errno != EINVAL && errno != EOPNOTSUPP)
-        return -errno;
-    char chunk[1 << 14];
+    char chunk[1 << 16];
     while ((n = read(from, chunk, sizeof chunk)) > 0) {
+        XXH3_128bits_update(copy->hash, chunk, (size_t)n);
         int ret = io_write_all(to, chunk, (size_t)n);
         if (ret < 0)
             return ret;
@@ -72,7 +76,7 @@ static int copy_content(int from_dir_fd, int to_dir_fd, const char *name)
 }
 
 /* Both paths are of /proc/self/fd: these calls have no form with a folder's descriptor. */
-static int copy_attributes(int from_dir_fd, int to_dir_fd, const char *name)
+static int copy_attributes(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
 {
     CLEANUP(io_free) char *from = io_format("/proc/self/fd/%d/%s", from_dir_fd, name);
     CLEANUP(io_free) char *to = io_format("/proc/self/fd/%d/%s", to_dir_fd, name);
@@ -84,17 +88,28 @@ static int copy_attributes(int from_dir_fd, int to_dir_fd, const char *name)
         ssize_t n = lgetxattr(from, at, value, sizeof value);
         if (n < 0 || lsetxattr(to, at, value, (size_t)n, 0) < 0)
             return -errno;
+        add_text(copy, at);
+        XXH3_128bits_update(copy->hash, value, (size_t)n);
     }
     return 0;
 }
 
-static int copy_metadata(int from_dir_fd, int to_dir_fd, const char *name, const struct stat *st)
+/* The entry's hash is full. */
+static void add_entry(struct copy *copy)
+{
+    XXH128_hash_t hash = XXH3_128bits_digest(copy->hash);
+    copy->sum_low += hash.low64;
+    copy->sum_high += hash.high64;
+}
+
+static int copy_metadata(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
+                         const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
     /* First, for it takes a file's capabilities and set-id bits away. */
     if (fchownat(to_dir_fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    int ret = copy_attributes(from_dir_fd, to_dir_fd, name);
+    int ret = copy_attributes(copy, from_dir_fd, to_dir_fd, name);
     if (ret < 0)
         return ret;
     if (!S_ISLNK(st->st_mode) && fchmodat(to_dir_fd, name, st->st_mode & 07777, 0) < 0)
@@ -105,35 +120,57 @@ static int copy_metadata(int from_dir_fd, int to_dir_fd, const char *name, const
 static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
                        const char *path);
 
-static int copy_link(int from_dir_fd, int to_dir_fd, const char *name)
+static int copy_link(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
 {
     char target[4096];
     ssize_t len = readlinkat(from_dir_fd, name, target, sizeof target - 1);
     if (len < 0)
         return -errno;
     target[len] = '\0';
+    add_text(copy, target);
     return symlinkat(target, to_dir_fd, name) < 0 ? -errno : 0;
+}
+
+static void begin_entry(struct copy *copy, const char *path, const struct stat *st)
+{
+    const uint64_t numbers[] = {st->st_mode,
+                                st->st_uid,
+                                st->st_gid,
+                                S_ISDIR(st->st_mode) ? 0 : st->st_rdev,
+                                S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
+                                (uint64_t)st->st_mtim.tv_sec,
+                                (uint64_t)st->st_mtim.tv_nsec};
+    XXH3_128bits_reset(copy->hash);
+    add_text(copy, path);
+    XXH3_128bits_update(copy->hash, numbers, sizeof numbers);
 }
 
 static int copy_entry(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
                       const char *path)
 {
     struct stat st;
+    int ret = 0;
     if (fstatat(from_dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
+    if (S_ISDIR(st.st_mode) && (ret = copy_folder(copy, from_dir_fd, to_dir_fd, name, path)) < 0)
+        return ret;
+    begin_entry(copy, path, &st);
     const char *twin = find_twin(copy, &st, path);
-    if (twin)
+    if (twin) {
+        add_text(copy, twin);
+        add_entry(copy);
         return linkat(copy->to_root_fd, twin, to_dir_fd, name, 0) < 0 ? -errno : 0;
-    int ret;
-    if (S_ISDIR(st.st_mode))
-        ret = copy_folder(copy, from_dir_fd, to_dir_fd, name, path);
-    else if (S_ISLNK(st.st_mode))
-        ret = copy_link(from_dir_fd, to_dir_fd, name);
+    }
+    if (S_ISLNK(st.st_mode))
+        ret = copy_link(copy, from_dir_fd, to_dir_fd, name);
     else if (S_ISREG(st.st_mode))
-        ret = copy_content(from_dir_fd, to_dir_fd, name);
-    else
+        ret = copy_content(copy, from_dir_fd, to_dir_fd, name);
+    else if (!S_ISDIR(st.st_mode))
         ret = mknodat(to_dir_fd, name, st.st_mode, st.st_rdev) < 0 ? -errno : 0;
-    return ret < 0 ? ret : copy_metadata(from_dir_fd, to_dir_fd, name, &st);
+    if (ret == 0)
+        ret = copy_metadata(copy, from_dir_fd, to_dir_fd, name, &st);
+    add_entry(copy);
+    return ret;
 }
 
 static void dir_close(DIR **dir)
@@ -166,11 +203,19 @@ static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const 
     return -errno;
 }
 
-int upper_copy(int from_fd, int to_fd, struct err *err)
+int upper_copy(int from_fd, int to_fd, char ret_sum[UPPER_SUM_LEN + 1], struct err *err)
 {
-    CLEANUP(copy_release) struct copy copy = {fcntl(to_fd, F_DUPFD_CLOEXEC, 0), NULL};
+    CLEANUP(copy_release)
+    struct copy copy = {.to_root_fd = fcntl(to_fd, F_DUPFD_CLOEXEC, 0), .hash = XXH3_createState()};
+    if (!copy.hash)
+        abort();
     int ret = copy.to_root_fd < 0 ? -errno : copy_entry(&copy, from_fd, to_fd, "upper", "upper");
-    return ret < 0 ? err_set(err, -ret, "copy the upper folder") : 0;
+    if (ret < 0)
+        return err_set(err, -ret, "copy the upper folder");
+    if (ret_sum)
+        snprintf(ret_sum, UPPER_SUM_LEN + 1, "%016llx%016llx", (unsigned long long)copy.sum_high,
+                 (unsigned long long)copy.sum_low);
+    return 0;
 }
 
 int upper_save(int machine_fd, struct err *err)
@@ -182,7 +227,7 @@ int upper_save(int machine_fd, struct err *err)
         return ret;
     CLEANUP(io_close)
     int fd = openat(machine_fd, "synced.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ret = fd < 0 ? err_set(err, errno, "open synced.new") : upper_copy(machine_fd, fd, err);
+    ret = fd < 0 ? err_set(err, errno, "open synced.new") : upper_copy(machine_fd, fd, NULL, err);
     if (ret == 0)
         ret = io_remove_tree(machine_fd, "synced", err);
     if (ret == 0 && renameat(machine_fd, "synced.new", machine_fd, "synced") < 0)

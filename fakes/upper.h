@@ -11,8 +11,14 @@
 
 #include "../fault/io.h"
 
-/* A copy of the folder `upper` in from_fd, as `upper` in to_fd, where there is none. */
-int upper_copy(int from_fd, int to_fd, struct err *err);
+#define UPPER_SUM_LEN 32
+
+/*
+ * A copy of the folder `upper` in from_fd, as `upper` in to_fd, where there is none. ret_sum: 32
+ * hex digits of all that was read, times of reading left out: equal folders have equal ones; or
+ * NULL.
+ */
+int upper_copy(int from_fd, int to_fd, char ret_sum[UPPER_SUM_LEN + 1], struct err *err);
 
 /* machine_fd: the machine's folder. What was saved before is replaced as one. */
 int upper_save(int machine_fd, struct err *err);

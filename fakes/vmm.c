@@ -82,13 +82,13 @@ static int end_main(struct vmm *vmm, struct err *err)
     return 0;
 }
 
-int vmm_replace_files(struct vmm *vmm, struct err *err)
+int vmm_replace_files(struct vmm *vmm, const struct replay *replay, struct err *err)
 {
     int ret = end_main(vmm, err);
     if (ret == 0 && umount2("merged", MNT_DETACH) < 0)
         ret = err_set(err, errno, "unmount the overlay");
     if (ret == 0)
-        ret = replay_place(&vmm->replay, vmm->machine_fd, err);
+        ret = replay_place(replay, vmm->machine_fd, err);
     if (ret == 0)
         ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
     return ret < 0 ? ret : start_main(vmm, err);
@@ -102,8 +102,8 @@ static bool in_call(const struct vmm *vmm)
     return false;
 }
 
-int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, struct replay *replay,
-            struct err *err)
+int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
+            struct replays *replays, struct err *err)
 {
     struct record record = {0};
     CLEANUP(faults_release) struct faults armed = FAULTS_INIT;
@@ -125,9 +125,9 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, str
     recording_release(&vmm->recording);
     vmm->recording = *recording;
     *recording = (struct recording)RECORDING_INIT;
-    replay_release(&vmm->replay);
-    vmm->replay = *replay;
-    *replay = (struct replay){.path = NULL};
+    replays_release(&vmm->replays);
+    vmm->replays = *replays;
+    replays->count = 0;
     struct faults old = vmm->armed;
     vmm->armed = armed;
     armed = old;
@@ -361,7 +361,7 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
     }
     vmm_clear_alarms(vmm, NULL);
     faults_release(&vmm->stop_faults);
-    replay_release(&vmm->replay);
+    replays_release(&vmm->replays);
     end_guests(vmm);
     engine_release(&vmm->engine);
     recording_release(&vmm->recording);

@@ -36,7 +36,7 @@ struct vmm {
     struct timer stopping;
     struct call *stopper;       /* the connection of the CLI that stops the machine */
     struct recording recording; /* of one call, or of none */
-    struct replay replay;       /* what is put in place of one call, or of none */
+    struct replays replays;     /* what is put in place of calls */
     bool loses_files;           /* a rule may lose files, so syncs are followed */
     struct err distrust;        /* why a call's processes were not followed exactly; "": all were */
     struct call *calls;
@@ -56,13 +56,13 @@ void vmm_synced(struct vmm *vmm);
  * when it is "". The machine ends now or after a delay, or not at all when a rule at begin says so.
  */
 void vmm_stop(struct vmm *vmm, struct call *call, const char *text);
-/* Everything the guest has is replaced by a recorded state, with a fresh main command. */
-int vmm_replace_files(struct vmm *vmm, struct err *err);
+/* Everything the guest has is replaced by the recorded state, with a fresh main command. */
+int vmm_replace_files(struct vmm *vmm, const struct replay *replay, struct err *err);
 /*
  * Arms rules for the machine's run from here, with counts from 1, its record read anew and a
- * fresh main command. The recording and the replay, which may be empty, are handed over.
+ * fresh main command. The recording and the replays, which may be empty, are handed over.
  */
-int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording, struct replay *replay,
-            struct err *err);
+int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
+            struct replays *replays, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "keys.h"
 #include "validate.h"
@@ -275,4 +276,15 @@ const char *const *backend_argv(const struct backend *backend, enum driver drive
     for (size_t i = 0; i < count; i++)
         argv[i] = replace(backend, values, command[i], pool);
     return argv;
+}
+
+void backend_digest(const struct backend *backend, char ret_text[13])
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    for (const char *const *at = backend->command[DRIVER_SMOLVM]; at && *at; at++)
+        buf_printf(&text, "%s\n", *at);
+    for (const char *const *at = backend->env; at && *at; at++)
+        buf_printf(&text, "%s\n", *at);
+    snprintf(ret_text, 13, "%012llx",
+             (unsigned long long)(XXH3_64bits(buf_str(&text), text.len) & 0xffffffffffff));
 }

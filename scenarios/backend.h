@@ -50,6 +50,9 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
  */
 int backend_from_command(const char *const *argv, struct backend *ret_backend, struct err *err);
 
+/* 12 hex digits of what it is: its command line for smolvm, and its environment. */
+void backend_digest(const struct backend *backend, char ret_text[13]);
+
 /* The first of a scenario's needs that the backend has not, or NULL. */
 const char *backend_lacks(const struct backend *backend, const struct scenario *scenario);
 

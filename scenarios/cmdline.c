@@ -1,6 +1,7 @@
 #include "cmdline.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,4 +47,10 @@ int cmdline_finish(const char *name, int status)
     if (fflush(stdout) != 0)
         return cmdline_fail(name, 3, "write stdout: %s", strerror(errno));
     return status;
+}
+
+unsigned cmdline_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
 }

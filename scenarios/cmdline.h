@@ -20,6 +20,9 @@ int cmdline_parse(const struct argp *argp, const char *name, int argc, char **ar
 int cmdline_fail(const char *name, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* How many processors this process may use. */
+unsigned cmdline_cores(void);
+
 /* For a verb's end: status, or 3 with a line when stdout did not take everything. */
 int cmdline_finish(const char *name, int status);
 

@@ -2,61 +2,48 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
-#include "../fakes/client.h"
-#include "../fakes/state.h"
-#include "../fault/home.h"
 #include "audit_check.h"
-#include "tree.h"
-#include "trial_run.h"
+#include "explore_cases.h"
+#include "explore_play.h"
+#include "explore_results.h"
 
-#define RERUNS 2
-#define TORN_PAGE 4096
 #define CHECK_SHARE 100 /* one state of so many is executed for real as well */
 #define CHECK_LEAST 8
 
-struct explorer {
+struct search {
     const struct explore_options *options;
     struct exploration *found;
-    char *folder;
-    int lock_fd;
-    struct scenario_set scenarios; /* [n]: undisturbed, then n reruns */
-    struct tree reference;
-    /* What is being played. */
-    const struct trials *trials;
-    struct ending *outcomes;
-    const char *what;
-    bool interrupted;
+    struct explorer explorer;
+    struct explore_results results;
+    /* What is being played: jobs[K] is about cases[chosen[K]]. */
+    struct explorer_job *jobs;
+    size_t *chosen;
 };
-
-static void ending_release(struct ending *outcome)
-{
-    io_free(&outcome->said);
-}
 
 void exploration_release(struct exploration *exploration)
 {
-    for (size_t i = 0; i < exploration->n_cases; i++)
+    for (size_t i = 0; i < exploration->n_cases; i++) {
         ending_release(&exploration->cases[i].ending);
+        free(exploration->cases[i].token);
+    }
     free(exploration->cases);
-    io_free(&exploration->parted_at);
+    for (size_t i = 0; i < exploration->n_seconds; i++)
+        crash_points_release(&exploration->seconds[i]);
+    free(exploration->seconds);
+    io_free(&exploration->no_shortcut);
     crash_points_release(&exploration->points);
 }
 
-static void explorer_release(struct explorer *explorer)
+static void search_release(struct search *search)
 {
-    if (explorer->folder)
-        io_remove_tree(AT_FDCWD, explorer->folder, NULL);
-    io_close(&explorer->lock_fd);
-    io_free(&explorer->folder);
-    tree_release(&explorer->reference);
-    scenario_set_release(&explorer->scenarios);
+    explore_results_close(&search->results);
+    explorer_release(&search->explorer);
+    free(search->jobs);
+    free(search->chosen);
 }
 
 uint32_t explore_level_mask(int level)
@@ -68,171 +55,25 @@ uint32_t explore_level_mask(int level)
     return mask;
 }
 
-/* --- setting up --------------------------------------------------------------------- */
-
-/* A folder that a later run sweeps when this one is killed: its name and lock are a run's. */
-static int make_folder(struct explorer *explorer, struct err *err)
+bool ending_is_good(const struct ending *ending)
 {
-    CLEANUP(io_free) char *state_path = NULL;
-    CLEANUP(io_close) int state_fd = -1;
-    CLEANUP(io_close) int fd = -1;
-    int ret = state_find(&state_path, err);
-    if (ret == 0)
-        ret = state_lock(state_path, &state_fd, err);
-    if (ret < 0)
-        return ret;
-    explorer->folder = io_format("%s/run-%d-explore", state_path, (int)getpid());
-    ret = io_make_dirs(explorer->folder, 0700, err);
-    if (ret < 0)
-        return ret;
-    fd = open(explorer->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ret = fd < 0 ? -errno : io_lock_file(fd, "lock", O_CREAT, &explorer->lock_fd);
-    return ret < 0 ? err_set(err, -ret, "lock %s", explorer->folder) : 0;
+    return ending->claim == CLAIM_DONE && ending->findings == 0;
 }
 
-/* The scenarios behind it all: nothing goes wrong but what the trial brings along. */
-static int make_scenarios(struct explorer *explorer, struct err *err)
+size_t exploration_open_cases(const struct exploration *exploration)
 {
-    struct diags diags = DIAGS_INIT;
-    int ret = 0;
-    for (int reruns = 0; reruns <= RERUNS && ret == 0; reruns++) {
-        CLEANUP(buf_release) struct buf text = BUF_INIT;
-        buf_printf(&text,
-                   "format: 1\nid: explore/reruns-%d\ntitle: explored\nlevel: may\n"
-                   "layout: ['%s']\nplan: [{}",
-                   reruns, explorer->options->layout);
-        for (int i = 0; i < reruns; i++)
-            buf_add(&text, ", {}");
-        buf_add(&text, "]\nexpect:\n  claim: either\n  reason: it is what is explored\n"
-                       "  store: {must: report, should: report, exact: pass}\n");
-        ret =
-            scenario_parse("explore", buf_str(&text), text.len, NULL, &explorer->scenarios, &diags);
-    }
-    if (ret < 0)
-        err_text(err, EINVAL, "%s", diags.count ? diags.items[0].text : "the scenario");
-    diags_release(&diags);
-    return ret;
+    size_t open = 0;
+    for (size_t i = 0; i < exploration->n_cases; i++)
+        open += exploration->cases[i].ending.claim == CLAIM_NONE;
+    return open;
 }
 
-/* --- playing ------------------------------------------------------------------------- */
-
-static void take_checks(struct ending *outcome, const json_t *checks)
+static void *alloc_list(size_t count, size_t size)
 {
-    size_t index;
-    json_t *check;
-    json_array_foreach(checks, index, check)
-    {
-        const char *id = json_string_value(json_object_get(check, "id"));
-        const char *result = json_string_value(json_object_get(check, "result"));
-        if (strcmp(id, "fired") == 0 && strcmp(result, "fail") == 0) {
-            outcome->claim = CLAIM_BROKEN;
-            ending_release(outcome);
-            outcome->said = io_format("the place was not met again");
-        }
-        if (strncmp(id, "store/", 6) != 0 || strcmp(result, "fail") != 0)
-            continue;
-        for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-            if (strcmp(audit_defs()[i].id, id + 6) == 0)
-                outcome->findings |= UINT32_C(1) << i;
-    }
-}
-
-/* The last line that is not empty. */
-static char *last_line(const char *text)
-{
-    size_t len = strlen(text);
-    while (len > 0 && text[len - 1] == '\n')
-        len--;
-    size_t from = len;
-    while (from > 0 && text[from - 1] != '\n')
-        from--;
-    return io_format("%.*s", (int)(len - from), text + from);
-}
-
-static void take_outcome(struct ending *outcome, const json_t *event)
-{
-    const json_t *runs = json_object_get(event, "runs");
-    const json_t *run = json_array_get(runs, json_array_size(runs) - 1);
-    const char *how = json_string_value(json_object_get(run, "how"));
-    const char *error = json_string_value(json_object_get(event, "error"));
-    const char *said = json_string_value(json_object_get(run, "stderr"));
-    *outcome = (struct ending){.claim = CLAIM_BROKEN};
-    outcome->said = error || !how ? io_format("%s", error ? error : "no result") : last_line(said);
-    if (error || !how)
-        return;
-    bool done = json_integer_value(json_object_get(run, "code")) == 0;
-    outcome->claim = strcmp(how, "timeout") == 0    ? CLAIM_TIMEOUT
-                     : strcmp(how, "signaled") == 0 ? CLAIM_CRASH
-                     : done                         ? CLAIM_DONE
-                                                    : CLAIM_FAILED;
-    size_t index;
-    json_t *call;
-    json_array_foreach(json_object_get(event, "calls"), index, call)
-    {
-        outcome->execs += strcmp(json_string_value(json_object_get(call, "verb")), "exec") == 0;
-    }
-    take_checks(outcome, json_object_get(event, "checks"));
-}
-
-static void on_event(void *context, json_t *event)
-{
-    struct explorer *explorer = context;
-    const char *id = json_string_value(json_object_get(event, "id"));
-    if (id)
-        take_outcome(&explorer->outcomes[strtoul(id, NULL, 10)], event);
-}
-
-static void on_progress(void *context, size_t done, size_t total, size_t bad)
-{
-    (void)bad;
-    struct explorer *explorer = context;
-    const struct explore_options *options = explorer->options;
-    options->on_progress(options->context, explorer->what, done, total);
-}
-
-/* Plays trials; their ids are their numbers. outcomes: one each. */
-static int play(struct explorer *explorer, const char *what, const struct trials *trials,
-                struct ending *outcomes, struct err *err)
-{
-    const struct explore_options *options = explorer->options;
-    struct run_outcome counts = {.interrupted = false};
-    const struct run_options run = {.backend = options->backend,
-                                    .trials = trials,
-                                    .jobs = options->jobs,
-                                    .on_event = on_event,
-                                    .on_progress = options->on_progress ? on_progress : NULL,
-                                    .context = explorer};
-    if (trials->count == 0)
-        return 0;
-    for (size_t i = 0; i < trials->count; i++)
-        trials->items[i].id = io_format("%zu", i);
-    explorer->trials = trials;
-    explorer->outcomes = outcomes;
-    explorer->what = what;
-    int ret = runner_run(&run, &counts, err);
-    if (ret == 0 && counts.interrupted) {
-        explorer->found->interrupted = true;
-        ret = err_text(err, EINTR, "interrupted");
-    }
-    return ret;
-}
-
-static void trials_new(struct trials *trials, size_t count)
-{
-    *trials = (struct trials){calloc(count + 1, sizeof *trials->items), 0};
-    if (!trials->items)
+    void *list = calloc(count + 1, size);
+    if (!list)
         abort();
-}
-
-static struct trial *add_trial(const struct explorer *explorer, struct trials *trials,
-                               const struct scenario *scenario)
-{
-    struct trial *trial = &trials->items[trials->count++];
-    *trial = (struct trial){.scenario = scenario,
-                            .layout = explorer->options->layout,
-                            .driver = DRIVER_SMOLVM,
-                            .reference = &explorer->reference};
-    return trial;
+    return list;
 }
 
 /* --- recording ------------------------------------------------------------------------ */
@@ -253,336 +94,342 @@ static int compare(const struct crash_points *a, const struct crash_points *b, s
     return 0;
 }
 
-static int record(struct explorer *explorer, struct err *err)
+/* A state stands for a call only when that is always made in the same words. */
+static char *why_no_shortcut(const struct explore_options *options, const struct crash_points *a,
+                             const struct crash_points *b)
 {
-    struct ending outcomes[2] = {{.execs = 0}, {.execs = 0}};
-    struct arming armings[2];
-    CLEANUP(io_free) char *first = io_format("%s/first", explorer->folder);
-    CLEANUP(io_free) char *second = io_format("%s/second", explorer->folder);
-    CLEANUP(trials_release) struct trials trials;
+    if (options->no_shortcut)
+        return io_format("as asked");
+    if (strcmp(a->call, b->call) != 0)
+        return io_format("the call is another one in each run");
+    if (a->has_stdin)
+        return io_format("the call reads from its standard input");
+    return NULL;
+}
+
+static int record(struct search *search, struct err *err)
+{
+    const struct explore_options *options = search->options;
+    struct exploration *found = search->found;
+    CLEANUP(io_free) char *first = io_format("%s/first", search->explorer.folder);
+    CLEANUP(io_free) char *second = io_format("%s/second", search->explorer.folder);
     CLEANUP(crash_points_release) struct crash_points again = CRASH_POINTS_INIT;
-    trials_new(&trials, 2);
-    for (size_t i = 0; i < 2; i++) {
-        armings[i] = (struct arming){.record_path = i ? second : first,
-                                     .call = explorer->options->call,
-                                     .nth = explorer->options->nth};
-        add_trial(explorer, &trials, explorer->scenarios.items[0])->arming = &armings[i];
-    }
-    int ret = play(explorer, "recording", &trials, outcomes, err);
+    struct explorer_job jobs[2] = {{.record_path = first, .record_nth = options->nth},
+                                   {.record_path = second, .record_nth = options->nth}};
+    int ret = explorer_play(&search->explorer, "recording", jobs, 2, NULL, NULL, err);
     for (size_t i = 0; i < 2 && ret == 0; i++)
-        if (outcomes[i].claim != CLAIM_DONE || outcomes[i].findings)
+        if (!ending_is_good(&jobs[i].ending))
             ret = err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s",
-                           outcomes[i].said);
+                           jobs[i].ending.said ? jobs[i].ending.said : "it had no time");
     if (ret == 0)
-        ret = crash_points_read(first, &explorer->found->points, err);
+        ret = crash_points_read(first, &found->points, err);
     if (ret == 0)
         ret = crash_points_read(second, &again, err);
     if (ret == 0)
-        ret = compare(&explorer->found->points, &again, err);
-    ending_release(&outcomes[0]);
-    ending_release(&outcomes[1]);
+        ret = compare(&found->points, &again, err);
+    if (ret == 0)
+        found->no_shortcut = why_no_shortcut(options, &found->points, &again);
+    ending_release(&jobs[0].ending);
+    ending_release(&jobs[1].ending);
     io_remove_tree(AT_FDCWD, second, NULL);
     return ret;
 }
 
-static int make_reference(struct explorer *explorer, struct err *err)
+/* Records the second call from the state of each first case that was chosen. */
+static int record_seconds(struct search *search, struct err *err)
 {
-    CLEANUP(io_free) char *folder = io_format("%s/reference", explorer->folder);
-    CLEANUP(io_free) char *fixtures = NULL;
-    int ret = home_find("scenarios/fixtures", &fixtures, err);
+    const struct explore_options *options = search->options;
+    struct exploration *found = search->found;
+    size_t count = found->n_cases;
+    char **paths = alloc_list(count, sizeof *paths);
+    struct explorer_job *jobs = alloc_list(count, sizeof *jobs);
+    found->seconds = alloc_list(count, sizeof *found->seconds);
+    for (size_t i = 0; i < count; i++) {
+        paths[i] = io_format("%s/second-%zu", search->explorer.folder, i);
+        jobs[i] = (struct explorer_job){
+            .item = &found->cases[i], .record_path = paths[i], .record_nth = options->nth + 1};
+    }
+    int ret =
+        explorer_play(&search->explorer, "recording the second call", jobs, count, NULL, NULL, err);
+    for (size_t i = 0; i < count; i++) {
+        found->seconds[i] = (struct crash_points)CRASH_POINTS_INIT;
+        if (ret == 0 && jobs[i].ending.claim <= CLAIM_BROKEN)
+            ret = err_text(err, EPROTO, "%s: %s", found->cases[i].token,
+                           jobs[i].ending.said ? jobs[i].ending.said : "there was no time");
+        ending_release(&jobs[i].ending);
+        /* Who does not call again leaves no recording. */
+        if (ret == 0 && crash_points_exist(paths[i]))
+            ret = crash_points_read(paths[i], &found->seconds[i], err);
+        else
+            found->n_no_second++;
+        free(paths[i]);
+    }
+    found->n_seconds = count;
+    free(paths);
+    free(jobs);
+    return ret;
+}
+
+/* --- what is played ---------------------------------------------------------------------- */
+
+static void drop_cases(struct exploration *found)
+{
+    for (size_t i = 0; i < found->n_cases; i++)
+        free(found->cases[i].token);
+    free(found->cases);
+    found->cases = NULL;
+    found->n_cases = 0;
+}
+
+/* Of the first kills those that the options choose, each with all second ones; then a choice of
+ * the pairs. */
+static int make_pairs(struct search *search, struct err *err)
+{
+    const struct explore_options *options = search->options;
+    struct exploration *found = search->found;
+    struct explore_options firsts = *options;
+    firsts.shards = 0;
+    if (options->choice == CHOOSE_DEFAULT && !options->mini)
+        firsts.choice = CHOOSE_REPRESENTATIVE;
+    explore_add_states(found, &found->points, found->no_shortcut != NULL);
+    explore_choose_cases(&firsts, found);
+    int ret = record_seconds(search, err);
     if (ret < 0)
         return ret;
-    const struct trial_setup setup = {folder, fixtures, explorer->options->backend, NULL};
-    CLEANUP(trials_release) struct trials trials;
-    trials_new(&trials, 1);
-    struct trial *trial = add_trial(explorer, &trials, explorer->scenarios.items[0]);
-    ret = trial_reference(&setup, trial, &explorer->reference, err);
-    io_remove_tree(AT_FDCWD, folder, NULL);
-    return ret;
-}
-
-/* --- cases ----------------------------------------------------------------------------- */
-
-static struct explore_case *add_case(struct exploration *found, enum explore_scope scope)
-{
-    found->cases = realloc(found->cases, (found->n_cases + 1) * sizeof *found->cases);
-    if (!found->cases)
-        abort();
-    struct explore_case *item = &found->cases[found->n_cases++];
-    *item = (struct explore_case){.scope = scope,
-                                  .real = true,
-                                  .point = SIZE_MAX,
-                                  .persist_bytes = -1,
-                                  .stands_for = 1,
-                                  .healed_by = -1};
-    return item;
-}
-
-static void add_states(struct exploration *found)
-{
-    const struct crash_points *points = &found->points;
-    size_t first_case = found->n_cases;
-    for (size_t i = 0; i < points->count; i++) {
-        struct explore_case *item = NULL;
-        for (size_t k = first_case; k < found->n_cases && !item; k++)
-            if (points->items[found->cases[k].point].state == points->items[i].state)
-                item = &found->cases[k];
-        if (item) {
-            item->stands_for++;
-            continue;
-        }
-        item = add_case(found, EXPLORE_TREE);
-        item->real = false;
-        item->point = i;
-        item->address = points->items[i].address;
-    }
-}
-
-/* At each page border of the file that lies inside a write. */
-static void add_torn(struct exploration *found)
-{
-    for (size_t i = 0; i < found->points.count; i++) {
-        const struct crash_point *point = &found->points.items[i];
-        if (point->write_bytes <= 0 || point->write_from < 0)
-            continue;
-        int64_t border = (point->write_from / TORN_PAGE + 1) * TORN_PAGE;
-        for (; border < point->write_from + point->write_bytes; border += TORN_PAGE) {
-            struct explore_case *item = add_case(found, EXPLORE_TORN);
-            item->point = i;
-            item->address = point->address;
-            item->persist_bytes = border - point->write_from;
-        }
-    }
-}
-
-/* Of addresses that differ in N alone the first, the middle and the last. */
-static bool is_representative(char *const *all, size_t i)
-{
-    size_t len = strcspn(all[i], "#") + 1;
-    size_t from = i, to = i;
-    while (from > 0 && strncmp(all[from - 1], all[i], len) == 0)
-        from--;
-    while (all[to + 1] && strncmp(all[to + 1], all[i], len) == 0)
-        to++;
-    return i == from || i == to || i == from + (to - from) / 2;
-}
-
-static void add_places(const struct explorer *explorer, struct exploration *found)
-{
-    const struct crash_points *points = &found->points;
-    for (size_t i = 0; i + 1 < points->count; i++) {
-        struct explore_case *item = add_case(found, EXPLORE_PROCESS);
-        item->point = i;
-        item->address = points->items[i].address;
-    }
-    for (size_t i = 0; points->places[i]; i++) {
-        found->n_places++;
-        if (!explorer->options->representative || is_representative(points->places, i))
-            add_case(found, EXPLORE_PROCESS)->address = points->places[i];
-    }
-}
-
-/* --- the trials of cases ----------------------------------------------------------------- */
-
-/* What a case's trial needs besides the trial. */
-struct prop {
-    struct arming arming;
-    struct scenario scenario;
-    char *rule;
-    const char *faults[2];
-};
-
-static void prop_release(struct prop *prop)
-{
-    io_free(&prop->rule);
-}
-
-static int fill_rule(const struct explorer *explorer, const struct explore_case *item,
-                     struct prop *prop, struct err *err)
-{
-    CLEANUP(address_release) struct address address = ADDRESS_INIT;
-    CLEANUP(buf_release) struct buf text = BUF_INIT;
-    int ret = address_parse(item->address, &address, NULL, err);
-    if (ret < 0)
-        return err_wrap(err, ret, "%s", item->address);
-    buf_printf(&text, "%s#%u ", rule_call_words[explorer->options->call], explorer->options->nth);
-    address_add_rule(&address, item->scope == EXPLORE_PROCESS ? RULE_PROCESS : RULE_TREE, &text);
-    text.data[--text.len] = '\0'; /* its newline */
-    if (item->persist_bytes >= 0)
-        buf_printf(&text, ":persist=%lld", (long long)item->persist_bytes);
-    prop->rule = io_format("%s", buf_str(&text));
-    prop->faults[0] = prop->rule;
-    return 0;
-}
-
-static int fill_trial(const struct explorer *explorer, const struct explore_case *item, bool real,
-                      int reruns, struct trial *trial, struct prop *prop, struct err *err)
-{
-    const struct crash_points *points = &explorer->found->points;
-    prop->scenario = *explorer->scenarios.items[reruns];
-    trial->scenario = &prop->scenario;
-    if (real) {
-        prop->scenario.faults = prop->faults;
-        return fill_rule(explorer, item, prop, err);
-    }
-    const struct crash_point *point = &points->items[item->point];
-    prop->arming = (struct arming){.replay_path = points->path,
-                                   .state = points->states[point->state],
-                                   .out_bytes = point->out_bytes,
-                                   .err_bytes = point->err_bytes,
-                                   .call = explorer->options->call,
-                                   .nth = explorer->options->nth};
-    trial->arming = &prop->arming;
-    return 0;
-}
-
-/*
- * Plays these cases with so many reruns. real: by executing, whatever the case says.
- * outcomes: one for each of them.
- */
-static int play_cases(struct explorer *explorer, const char *what, const size_t *chosen,
-                      size_t count, int reruns, bool real, struct ending *outcomes, struct err *err)
-{
-    CLEANUP(trials_release) struct trials trials;
-    struct prop *props = calloc(count + 1, sizeof *props);
-    if (!props)
-        abort();
-    trials_new(&trials, count);
-    int ret = 0;
-    for (size_t i = 0; i < count && ret == 0; i++) {
-        const struct explore_case *item = &explorer->found->cases[chosen[i]];
-        struct trial *trial = add_trial(explorer, &trials, NULL);
-        ret = fill_trial(explorer, item, real || item->real, reruns, trial, &props[i], err);
-    }
-    if (ret == 0)
-        ret = play(explorer, what, &trials, outcomes, err);
-    for (size_t i = 0; i < count; i++)
-        prop_release(&props[i]);
-    free(props);
-    return ret;
-}
-
-static bool is_good(const struct ending *outcome)
-{
-    return outcome->claim == CLAIM_DONE && outcome->findings == 0;
-}
-
-/* --- the whole ---------------------------------------------------------------------------- */
-
-/* Which undisturbed rerun makes it good, for those that are not. */
-static int heal(struct explorer *explorer, size_t *chosen, struct err *err)
-{
-    struct exploration *found = explorer->found;
-    struct ending *outcomes = calloc(found->n_cases + 1, sizeof *outcomes);
-    if (!outcomes)
-        abort();
+    struct exploration pairs = {.cases = NULL};
     for (size_t i = 0; i < found->n_cases; i++)
-        found->cases[i].healed_by = is_good(&found->cases[i].ending) ? -1 : 0;
-    int ret = 0;
-    for (int reruns = 1; reruns <= RERUNS && ret == 0; reruns++) {
-        size_t count = 0;
-        for (size_t i = 0; i < found->n_cases; i++)
-            if (found->cases[i].healed_by == 0 && found->cases[i].ending.claim != CLAIM_BROKEN)
-                chosen[count++] = i;
-        ret = play_cases(explorer, reruns == 1 ? "rerun once" : "rerun twice", chosen, count,
-                         reruns, false, outcomes, err);
-        for (size_t i = 0; i < count; i++) {
-            if (ret == 0 && is_good(&outcomes[i]))
-                found->cases[chosen[i]].healed_by = reruns;
-            ending_release(&outcomes[i]);
-        }
-    }
-    free(outcomes);
-    return ret;
+        explore_add_pairs(&pairs, &found->cases[i], &found->seconds[i]);
+    drop_cases(found);
+    found->cases = pairs.cases;
+    found->n_cases = pairs.n_cases;
+    return 0;
 }
+
+static int make_cases(struct search *search, struct err *err)
+{
+    const struct explore_options *options = search->options;
+    struct exploration *found = search->found;
+    int ret = 0;
+    if (options->depth == 2)
+        ret = make_pairs(search, err);
+    else {
+        if (options->scopes & EXPLORE_TREE)
+            explore_add_states(found, &found->points, found->no_shortcut != NULL);
+        if (options->scopes & EXPLORE_TORN)
+            explore_add_torn(found);
+        if (options->scopes & EXPLORE_PROCESS)
+            explore_add_places(found);
+    }
+    if (ret < 0)
+        return ret;
+    explore_choose_cases(options, found);
+    if (found->n_cases == 0)
+        return err_text(err, ENOENT, "no crash point is chosen, of %zu", found->n_all);
+    return 0;
+}
+
+/* --- playing ------------------------------------------------------------------------------- */
+
+static void on_case(void *context, size_t job)
+{
+    struct search *search = context;
+    struct explore_case *item = &search->found->cases[search->chosen[job]];
+    item->ending = search->jobs[job].ending;
+    explore_results_add_case(&search->results, item);
+}
+
+/* Representative ones first: what is cut short by its budget has seen something of all. */
+static int play_cases(struct search *search, struct err *err)
+{
+    struct exploration *found = search->found;
+    size_t count = 0;
+    for (int rank = 0; rank < 2; rank++)
+        for (size_t i = 0; i < found->n_cases; i++)
+            if (found->cases[i].ending.claim == CLAIM_NONE &&
+                explore_is_representative(found, i) == (rank == 0)) {
+                search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
+                search->chosen[count++] = i;
+            }
+    return explorer_play(&search->explorer, "exploring", search->jobs, count, on_case, search, err);
+}
+
+/* --- reruns ---------------------------------------------------------------------------------- */
+
+static bool may_heal(const struct explore_case *item)
+{
+    return item->ending.claim > CLAIM_BROKEN && !ending_is_good(&item->ending);
+}
+
+static bool is_one_row(const struct explore_case *a, const struct explore_case *b)
+{
+    return a->scope == b->scope && a->depth == b->depth && a->ending.claim == b->ending.claim &&
+           a->ending.execs == b->ending.execs && a->ending.findings == b->ending.findings &&
+           may_heal(a) && may_heal(b);
+}
+
+static void want_rerun(struct search *search, size_t index, size_t *count)
+{
+    if (search->found->cases[index].reran || (*count && search->chosen[*count - 1] == index))
+        return;
+    search->jobs[*count] =
+        (struct explorer_job){.item = &search->found->cases[index], .reruns = true};
+    search->chosen[(*count)++] = index;
+}
+
+/* Of the row from..to: its ends and its middle; between two that differ, the middle again. */
+static void want_of_row(struct search *search, size_t from, size_t to, size_t *count)
+{
+    const struct explore_case *cases = search->found->cases;
+    if (!cases[from].reran || !cases[to].reran) {
+        want_rerun(search, from, count);
+        want_rerun(search, from + (to - from) / 2, count);
+        want_rerun(search, to, count);
+        return;
+    }
+    size_t last = from;
+    for (size_t i = from + 1; i <= to; i++) {
+        if (!cases[i].reran)
+            continue;
+        if (cases[i].healed_by != cases[last].healed_by && i > last + 1)
+            want_rerun(search, last + (i - last) / 2, count);
+        last = i;
+    }
+}
+
+/* Those between two that agree are as these. */
+static void fill_row(struct exploration *found, size_t from, size_t to)
+{
+    for (size_t i = from + 1; i <= to; i++)
+        if (!found->cases[i].reran)
+            found->cases[i].healed_by = found->cases[i - 1].healed_by;
+}
+
+static void on_rerun(void *context, size_t job)
+{
+    struct search *search = context;
+    struct explorer_job *done = &search->jobs[job];
+    struct explore_case *item = &search->found->cases[search->chosen[job]];
+    if (done->ending.claim > CLAIM_BROKEN) {
+        item->reran = true;
+        item->healed_by = ending_is_good(&done->ending) ? (int)done->n_runs - 1 : 0;
+        explore_results_add_rerun(&search->results, item);
+    }
+    ending_release(&done->ending);
+}
+
+static size_t end_of_row(const struct search *search, size_t from)
+{
+    const struct exploration *found = search->found;
+    size_t to = from;
+    while (search->options->depth == 1 && to + 1 < found->n_cases &&
+           is_one_row(&found->cases[from], &found->cases[to + 1]))
+        to++;
+    return to;
+}
+
+static int heal(struct search *search, struct err *err)
+{
+    struct exploration *found = search->found;
+    for (size_t count = 1, last = 0; count != last;) {
+        count = 0;
+        for (size_t i = 0, to; i < found->n_cases; i = to + 1) {
+            to = end_of_row(search, i);
+            if (may_heal(&found->cases[i]))
+                want_of_row(search, i, to, &count);
+        }
+        if (count == 0)
+            break;
+        int ret = explorer_play(&search->explorer, "rerunning", search->jobs, count, on_rerun,
+                                search, err);
+        if (ret < 0)
+            return ret;
+        for (size_t i = 0; i < count; i++) /* for want of time, or the harness failed */
+            if (!found->cases[search->chosen[i]].reran)
+                return 0;
+    }
+    for (size_t i = 0, to; i < found->n_cases; i = to + 1) {
+        to = end_of_row(search, i);
+        if (may_heal(&found->cases[i]))
+            fill_row(found, i, to);
+    }
+    return 0;
+}
+
+/* --- the shortcut, checked -------------------------------------------------------------------- */
+
+static void on_check(void *context, size_t job)
+{
+    struct search *search = context;
+    struct ending *real = &search->jobs[job].ending;
+    struct explore_case *item = &search->found->cases[search->chosen[job]];
+    item->was_checked = true;
+    item->checked_same = real->claim == item->ending.claim &&
+                         real->findings == item->ending.findings &&
+                         real->execs == item->ending.execs;
+    explore_results_add_check(&search->results, item);
+    ending_release(real);
+}
+
+struct hashed {
+    uint64_t hash;
+    size_t index;
+};
 
 static int by_hash(const void *a, const void *b)
 {
-    const uint64_t *one = a, *other = b;
-    return (*one > *other) - (*one < *other);
+    const struct hashed *one = a, *other = b;
+    return (one->hash > other->hash) - (one->hash < other->hash);
 }
 
 /* A sample of the states, executed for real: the outcome must be the same. */
-static int check_shortcut(struct explorer *explorer, size_t *chosen, struct err *err)
+static int check_shortcut(struct search *search, struct err *err)
 {
-    struct exploration *found = explorer->found;
-    size_t count = 0, wanted = found->points.n_states / CHECK_SHARE;
-    uint64_t(*hashes)[2] = calloc(found->n_cases + 1, sizeof *hashes);
-    struct ending *outcomes = calloc(found->n_cases + 1, sizeof *outcomes);
-    if (!hashes || !outcomes)
-        abort();
-    for (size_t i = 0; i < found->n_cases; i++)
-        if (!found->cases[i].real && found->cases[i].address) {
-            const char *address = found->cases[i].address;
-            hashes[count][0] = XXH3_64bits(address, strlen(address));
-            hashes[count++][1] = i;
-        }
-    qsort(hashes, count, sizeof *hashes, by_hash);
-    wanted = wanted < CHECK_LEAST ? CHECK_LEAST : wanted;
-    count = explorer->options->no_shortcut || count < wanted ? count : wanted;
-    for (size_t i = 0; i < count; i++)
-        chosen[i] = hashes[i][1];
-    int ret = play_cases(explorer, "checking the shortcut", chosen, count, 0, true, outcomes, err);
-    for (size_t i = 0; i < count; i++) {
-        const struct explore_case *item = &found->cases[chosen[i]];
-        bool same = outcomes[i].claim == item->ending.claim &&
-                    outcomes[i].findings == item->ending.findings &&
-                    outcomes[i].execs == item->ending.execs;
-        if (ret == 0 && !same && found->parted++ == 0)
-            found->parted_at = io_format("%s", item->address);
-        ending_release(&outcomes[i]);
+    struct exploration *found = search->found;
+    struct hashed *all = alloc_list(found->n_cases, sizeof *all);
+    size_t count = 0, todo = 0, wanted = found->n_cases / CHECK_SHARE;
+    for (size_t i = 0; i < found->n_cases; i++) {
+        const struct explore_case *item = &found->cases[i];
+        if (!item->real && item->ending.claim > CLAIM_BROKEN)
+            all[count++] = (struct hashed){XXH3_64bits(item->token, strlen(item->token)), i};
     }
-    found->checked = ret == 0 ? count : 0;
-    free(hashes);
-    free(outcomes);
-    return ret;
+    qsort(all, count, sizeof *all, by_hash);
+    wanted = wanted < CHECK_LEAST ? CHECK_LEAST : wanted;
+    for (size_t i = 0; i < count && i < wanted; i++)
+        if (!found->cases[all[i].index].was_checked) {
+            search->jobs[todo] =
+                (struct explorer_job){.item = &found->cases[all[i].index], .real = true};
+            search->chosen[todo++] = all[i].index;
+        }
+    free(all);
+    return explorer_play(&search->explorer, "checking the shortcut", search->jobs, todo, on_check,
+                         search, err);
 }
 
-static int play_all(struct explorer *explorer, struct err *err)
-{
-    struct exploration *found = explorer->found;
-    size_t *chosen = calloc(found->n_cases + 1, sizeof *chosen);
-    struct ending *outcomes = calloc(found->n_cases + 1, sizeof *outcomes);
-    if (!chosen || !outcomes)
-        abort();
-    for (size_t i = 0; i < found->n_cases; i++)
-        chosen[i] = i;
-    int ret = play_cases(explorer, "exploring", chosen, found->n_cases, 0, false, outcomes, err);
-    for (size_t i = 0; i < found->n_cases; i++)
-        found->cases[i].ending = outcomes[i];
-    free(outcomes);
-    if (ret == 0)
-        ret = heal(explorer, chosen, err);
-    if (ret == 0)
-        ret = check_shortcut(explorer, chosen, err);
-    free(chosen);
-    return ret;
-}
+/* --- the whole ---------------------------------------------------------------------------- */
 
 int explore(const struct explore_options *options, struct exploration *ret_exploration,
             struct err *err)
 {
     *ret_exploration = (struct exploration){.points = CRASH_POINTS_INIT};
-    CLEANUP(explorer_release)
-    struct explorer explorer = {.options = options,
-                                .found = ret_exploration,
-                                .lock_fd = -1,
-                                .scenarios = SCENARIO_SET_INIT,
-                                .reference = {NULL, 0}};
-    int ret = make_folder(&explorer, err);
+    CLEANUP(search_release) struct search search = {.options = options, .found = ret_exploration};
+    int ret = explorer_open(&search.explorer, options, err);
     if (ret == 0)
-        ret = make_scenarios(&explorer, err);
+        ret = record(&search, err);
     if (ret == 0)
-        ret = make_reference(&explorer, err);
+        ret = make_cases(&search, err);
     if (ret == 0)
-        ret = record(&explorer, err);
+        ret = explore_results_open(&search.results, options, ret_exploration, err);
     if (ret < 0)
         return ret;
-    if (options->scopes & EXPLORE_TREE)
-        add_states(ret_exploration);
-    if (options->scopes & EXPLORE_TORN)
-        add_torn(ret_exploration);
-    if (options->scopes & EXPLORE_PROCESS)
-        add_places(&explorer, ret_exploration);
-    return play_all(&explorer, err);
+    search.jobs = alloc_list(ret_exploration->n_cases, sizeof *search.jobs);
+    search.chosen = alloc_list(ret_exploration->n_cases, sizeof *search.chosen);
+    ret = play_cases(&search, err);
+    if (ret == 0)
+        ret = heal(&search, err);
+    if (ret == 0)
+        ret = check_shortcut(&search, err);
+    if (ret == 0)
+        ret = explore_results_finish(&search.results, options, ret_exploration, err);
+    return ret == 0 && search.results.failed ? err_text(err, EIO, "write %s", options->results)
+                                             : ret;
 }

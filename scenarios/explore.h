@@ -5,19 +5,27 @@
  * of the guest's files is given to the backend as what its call left behind when it was
  * killed, once for all points that it stands for, and the backend goes on for real. Points of
  * process and torn scope, and a sample of the others, are executed for real instead, by a
- * rule that names the address. After a bad end the backend is run again, undisturbed, up to
- * twice, to see whether the damage heals.
+ * rule that names the address. With depth 2 the call behind it is killed as well: it is recorded
+ * from each state, and each of its own points is one case.
+ *
+ * After a bad end the backend is run again, undisturbed, up to twice, to see whether the damage
+ * heals: of each row of neighbours with one outcome the first, the middle and the last, and where
+ * these differ, those between; at depth 2 all of them.
+ *
+ * Everything that ends is an event at once (explore_results.h), so nothing finished is lost.
  */
 #ifndef KILLPOINT_EXPLORE_H
 #define KILLPOINT_EXPLORE_H
 
 #include "explore_points.h"
 #include "runner.h"
+#include "token.h"
 
-enum explore_scope { EXPLORE_TREE = 1, EXPLORE_PROCESS = 2, EXPLORE_TORN = 4, EXPLORE_ALL = 7 };
+#define EXPLORE_RERUNS 2
 
 /* What the backend says, worst first. */
 enum explore_claim {
+    CLAIM_NONE,   /* it was not played */
     CLAIM_BROKEN, /* the harness failed, or the place was not met again: nothing is known */
     CLAIM_TIMEOUT,
     CLAIM_CRASH,
@@ -35,47 +43,82 @@ struct ending {
 /* One thing that is played: a state, or a place that is killed for real. */
 struct explore_case {
     enum explore_scope scope;
-    bool real;             /* executed for real, not put in place */
-    size_t point;          /* index of the first point it stands for; SIZE_MAX: a place */
-    const char *address;   /* NULL: behind the last point */
-    int64_t persist_bytes; /* of a torn write; else -1 */
-    size_t stands_for;     /* how many points */
+    bool real; /* executed for real, not put in place */
+    /* Of each call that is killed: its recording, and which point of it; SIZE_MAX: a place. */
+    const struct crash_points *points[2];
+    size_t point[2];
+    const char *addresses[2]; /* NULL: behind the last point */
+    size_t depth;             /* 1 or 2 calls are killed */
+    int64_t persist_bytes;    /* of a torn write; else -1 */
+    size_t stands_for;        /* how many points, or pairs of them */
+    char *token;              /* owned */
     struct ending ending;
-    int healed_by; /* the n-th rerun; 0: it did not heal; -1: there was nothing to heal */
+    int healed_by;     /* the n-th rerun; 0: it did not heal; -1: there was nothing to heal */
+    bool reran;        /* healed_by was measured, not taken from its neighbours */
+    bool was_checked;  /* executed for real as well */
+    bool checked_same; /* with the same outcome */
+};
+
+/* Which cases of those that there are. */
+enum explore_choice {
+    CHOOSE_DEFAULT, /* all; representative ones where all would be too many */
+    CHOOSE_ALL,
+    CHOOSE_REPRESENTATIVE,
+    CHOOSE_RANGE,  /* crash points from .. to */
+    CHOOSE_ADDRESS /* of this address alone */
 };
 
 struct explore_options {
     const struct backend *backend;
+    const char *backend_name; /* as people call it */
     const char *layout;
+    bool mini; /* few roots: even process scope and pairs are played whole */
+    char layout_digest[TOKEN_DIGITS + 1], backend_digest[TOKEN_DIGITS + 1];
     unsigned scopes; /* of enum explore_scope */
+    unsigned depth;  /* 1 or 2 */
     enum rule_call call;
     uint32_t nth;
-    bool no_shortcut;    /* everything for real */
-    bool representative; /* of process scope only some places of each kind */
+    bool no_shortcut; /* everything for real */
+    enum explore_choice choice;
+    uint64_t from, to;
+    const char *address;
+    unsigned shard, shards; /* the shard-th of shards; shards 0: all */
+    int64_t budget_ms;      /* no case is begun after that; 0: no end */
     unsigned jobs;
+    const char *results; /* a file for the events; NULL: none */
+    bool resume;         /* what that file holds already is not played again */
     void (*on_progress)(void *context, const char *what, size_t done, size_t total);
     void *context;
 };
 
 struct exploration {
     struct crash_points points;
+    struct crash_points *seconds; /* of the second call, from each first state; may be empty */
+    size_t n_seconds;
     struct explore_case *cases; /* states in order, then torn writes, then places */
     size_t n_cases;
-    size_t n_places;        /* that there are; the cases may be fewer */
-    size_t checked, parted; /* states executed for real as well, and with another outcome */
-    char *parted_at;        /* the first of them; NULL: none */
-    bool interrupted;
+    size_t n_all;       /* cases that there are, before any choice */
+    size_t n_places;    /* places of process scope that there are */
+    size_t n_no_second; /* first states after which no second call was made */
+    char *no_shortcut;  /* why nothing could be put in place; NULL: it could */
 };
 void exploration_release(struct exploration *exploration);
 
 /*
  * Explores. Errors: -EILSEQ the two recordings part (the text says where); -EPROTO the call was
- * not made or cannot be followed exactly; those of runner_run().
+ * not made or cannot be followed exactly; -ESTALE the results to be resumed are of something
+ * else; -EINTR interrupted: what was finished is in the results; those of runner_run().
  */
 int explore(const struct explore_options *options, struct exploration *ret_exploration,
             struct err *err);
 
+/* How many cases were not played, for want of time. */
+size_t exploration_open_cases(const struct exploration *exploration);
+
 /* The findings of one level of the audit. */
 uint32_t explore_level_mask(int level);
+
+/* Success, and no finding. */
+bool ending_is_good(const struct ending *ending);
 
 #endif

@@ -2,39 +2,59 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "../fakes/layout.h"
+#include "../fakes/smolvm_values.h"
 #include "cmdline.h"
 #include "explore_report.h"
 #include "suite.h"
 
 #define NAME "killpoint explore"
+#define MINI_ROOTS 5
 
 enum { EXIT_FINDINGS = 1, EXIT_USAGE = 2, EXIT_UNTRUSTED = 3, EXIT_INTERRUPTED = 130 };
-enum { OPT_BACKEND = 256, OPT_LAYOUT, OPT_SCOPE, OPT_POINTS, OPT_RESULTS, OPT_REAL };
+enum {
+    OPT_BACKEND = 256,
+    OPT_LAYOUT,
+    OPT_SCOPE,
+    OPT_CALL,
+    OPT_POINTS,
+    OPT_DEPTH,
+    OPT_SHARD,
+    OPT_BUDGET,
+    OPT_RESULTS,
+    OPT_RESUME,
+    OPT_MARKDOWN,
+    OPT_REAL
+};
 
 struct options {
     struct explore_options explore;
-    const char *backend, *results;
+    const char *backend, *markdown;
     const char *const *command; /* behind --; NULL: none */
-    bool points_given;
 };
 
 static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0, "A file of scenarios/backends, or FILE.yaml", 0},
     {"layout", OPT_LAYOUT, "L", 0, "The guest's tree (bookworm)", 0},
     {"scope", OPT_SCOPE, "S", 0, "Who dies: tree (the default), process, torn, all", 0},
+    {"call", OPT_CALL, "CALL", 0, "Which call is killed: exec#N or cp#N (exec#1)", 0},
     {"points", OPT_POINTS, "P", 0,
-     "Of process scope: all, or representative (the default on layouts of more than five roots)",
+     "all; representative: the first, middle and last of a kind; N or N..M; or one address "
+     "(all; on layouts of more than five roots representative ones of process scope and pairs)",
      0},
-    {"no-shortcut", OPT_REAL, NULL, 0, "Execute every point for real", 0},
+    {"depth", OPT_DEPTH, "N", 0, "2: the call behind it is killed too (1)", 0},
     {"jobs", 'j', "N", 0, "How many machine calls work at once (the cores)", 0},
-    {"results", OPT_RESULTS, "FILE", 0, "Write every case to it, as NDJSON", 0},
+    {"shard", OPT_SHARD, "M/N", 0, "Only the M-th of N parts", 0},
+    {"budget", OPT_BUDGET, "TIME", 0, "Begin nothing after that time: 90s, 10m", 0},
+    {"results", OPT_RESULTS, "FILE", 0, "Write what is found, as NDJSON, as it is found", 0},
+    {"resume", OPT_RESUME, "FILE", 0, "Go on with such a file, and do not play again what it has",
+     0},
+    {"markdown", OPT_MARKDOWN, "FILE", 0, "Write the table to it as Markdown", 0},
+    {"no-shortcut", OPT_REAL, NULL, 0, "Execute every point for real", 0},
     {0},
 };
 
@@ -55,27 +75,100 @@ static int parse_scope(const char *arg, unsigned *ret_scopes)
     return cmdline_fail(NAME, -EINVAL, "--scope takes tree, process, torn or all: '%s'", arg);
 }
 
+/* A whole number from 1 to most. Returns what is behind it, or NULL. */
+static const char *parse_number(const char *text, uint64_t most, uint64_t *ret_number)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10);
+    if (*text < '1' || *text > '9' || errno || number > most)
+        return NULL;
+    *ret_number = number;
+    return end;
+}
+
+static int parse_points(const char *arg, struct explore_options *explore)
+{
+    CLEANUP(address_release) struct address address = ADDRESS_INIT;
+    const char *end = parse_number(arg, UINT32_MAX, &explore->from);
+    explore->to = explore->from;
+    if (end && strncmp(end, "..", 2) == 0)
+        end = parse_number(end + 2, UINT32_MAX, &explore->to);
+    explore->address = arg;
+    if (end && *end == '\0' && explore->from <= explore->to)
+        explore->choice = CHOOSE_RANGE;
+    else if (strcmp(arg, "all") == 0)
+        explore->choice = CHOOSE_ALL;
+    else if (strcmp(arg, "representative") == 0)
+        explore->choice = CHOOSE_REPRESENTATIVE;
+    else if (strcmp(arg, "end") == 0 || address_parse(arg, &address, NULL, NULL) == 0)
+        explore->choice = CHOOSE_ADDRESS;
+    else
+        return cmdline_fail(NAME, -EINVAL,
+                            "--points takes all, representative, N, N..M or an address: '%s'", arg);
+    return 0;
+}
+
+static int parse_shard(const char *arg, struct explore_options *explore)
+{
+    uint64_t shard, shards;
+    const char *end = parse_number(arg, UINT32_MAX, &shard);
+    if (end && *end == '/')
+        end = parse_number(end + 1, UINT32_MAX, &shards);
+    else
+        end = NULL;
+    if (!end || *end || shard > shards)
+        return cmdline_fail(NAME, -EINVAL, "--shard takes M/N, M from 1 to N: '%s'", arg);
+    explore->shard = (unsigned)shard;
+    explore->shards = (unsigned)shards;
+    return 0;
+}
+
+static int parse_small(const char *option, const char *arg, uint64_t most, unsigned *ret_number)
+{
+    uint64_t number;
+    const char *end = parse_number(arg, most, &number);
+    if (!end || *end)
+        return cmdline_fail(NAME, -EINVAL, "%s takes a number from 1 to %d: '%s'", option,
+                            (int)most, arg);
+    *ret_number = (unsigned)number;
+    return 0;
+}
+
+static int parse_results(const char *arg, bool resume, struct explore_options *explore)
+{
+    if (explore->results)
+        return cmdline_fail(NAME, -EINVAL, "give one of --results and --resume, once");
+    explore->results = arg;
+    explore->resume = resume;
+    return 0;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
-    char *end;
+    struct explore_options *explore = &options->explore;
+    struct err err;
     switch (key) {
     case OPT_BACKEND: options->backend = arg; return 0;
-    case OPT_LAYOUT: options->explore.layout = arg; return 0;
-    case OPT_SCOPE: return -parse_scope(arg, &options->explore.scopes);
-    case OPT_POINTS:
-        options->points_given = true;
-        options->explore.representative = strcmp(arg, "representative") == 0;
-        if (!options->explore.representative && strcmp(arg, "all") != 0)
-            return -cmdline_fail(NAME, -EINVAL, "--points takes all or representative: '%s'", arg);
+    case OPT_LAYOUT: explore->layout = arg; return 0;
+    case OPT_SCOPE: return -parse_scope(arg, &explore->scopes);
+    case OPT_CALL:
+        if (token_parse_call(arg, &explore->call, &explore->nth, &err) < 0)
+            return -cmdline_fail(NAME, -EINVAL, "--call: %s", err.msg);
         return 0;
-    case OPT_RESULTS: options->results = arg; return 0;
-    case OPT_REAL: options->explore.no_shortcut = true; return 0;
-    case 'j':
-        options->explore.jobs = (unsigned)strtoul(arg, &end, 10);
-        if (*end || arg[0] < '1' || arg[0] > '9' || options->explore.jobs > 1024)
-            return -cmdline_fail(NAME, -EINVAL, "-j takes a number from 1 to 1024: '%s'", arg);
+    case OPT_POINTS: return -parse_points(arg, explore);
+    case OPT_DEPTH: return -parse_small("--depth", arg, 2, &explore->depth);
+    case OPT_SHARD: return -parse_shard(arg, explore);
+    case OPT_BUDGET:
+        if (smolvm_duration_parse(arg, &explore->budget_ms, &err) < 0)
+            return -cmdline_fail(NAME, -EINVAL, "--budget: %s", err.msg);
         return 0;
+    case OPT_RESULTS: return -parse_results(arg, false, explore);
+    case OPT_RESUME: return -parse_results(arg, true, explore);
+    case OPT_MARKDOWN: options->markdown = arg; return 0;
+    case OPT_REAL: explore->no_shortcut = true; return 0;
+    case 'j': return -parse_small("-j", arg, 1024, &explore->jobs);
     case ARGP_KEY_ARG: return -cmdline_fail(NAME, -EINVAL, "what is '%s' for?", arg);
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -90,7 +183,8 @@ static int parse(int argc, char **argv, struct options *options)
         "Kills the first exec of a backend at every crash point, and judges what the guest's trust "
         "store is when the backend has had its retry.\v"
         "Exit status: 0 no finding, 1 findings, 2 wrong usage or a bad file, 3 the result is not "
-        "to be trusted, 130 interrupted.",
+        "to be trusted, or nothing was played in the time there was; 130 interrupted: go on with "
+        "--resume.",
         NULL,
         NULL,
         NULL};
@@ -110,6 +204,8 @@ static int parse(int argc, char **argv, struct options *options)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
     if (options->command && !options->command[0])
         return cmdline_fail(NAME, -EINVAL, "no command behind --");
+    if (options->explore.depth == 2 && options->explore.scopes != EXPLORE_TREE)
+        return cmdline_fail(NAME, -EINVAL, "--depth 2 goes with --scope tree alone");
     return 0;
 }
 
@@ -120,90 +216,89 @@ static void on_progress(void *context, const char *what, size_t done, size_t tot
     fflush(stderr);
 }
 
-/* 12 hex digits of what the backend is: its command line and environment. */
-static void digest_backend(const struct options *options, const struct backend *backend,
-                           char ret_text[13])
+static int write_markdown(const struct options *options, const struct exploration *found)
 {
-    snprintf(ret_text, 13, "-");
-    if (options->command)
-        return;
-    CLEANUP(buf_release) struct buf text = BUF_INIT;
-    for (const char *const *at = backend->command[DRIVER_SMOLVM]; at && *at; at++)
-        buf_printf(&text, "%s\n", *at);
-    for (const char *const *at = backend->env; at && *at; at++)
-        buf_printf(&text, "%s\n", *at);
-    snprintf(ret_text, 13, "%012llx",
-             (unsigned long long)(XXH3_64bits(buf_str(&text), text.len) & 0xffffffffffff));
+    CLEANUP(io_fclose) FILE *file = fopen(options->markdown, "we");
+    if (file)
+        explore_print_markdown(file, &options->explore, found);
+    if (!file || fflush(file) != 0 || ferror(file))
+        return cmdline_fail(NAME, -EIO, "write %s: %s", options->markdown, strerror(errno));
+    return 0;
 }
 
-static int finish(const struct options *options, const struct exploration *found,
-                  const struct explore_names *names)
+static int finish(const struct options *options, const struct exploration *found)
 {
-    explore_print_table(stdout, &options->explore, found, names);
-    if (options->results) {
-        CLEANUP(io_fclose) FILE *file = fopen(options->results, "we");
-        if (!file || !explore_print_events(file, &options->explore, found, names))
-            return cmdline_fail(NAME, EXIT_UNTRUSTED, "write %s: %s", options->results,
-                                strerror(errno));
-    }
-    bool trusted = found->parted == 0, findings = false;
+    explore_print_table(stdout, &options->explore, found);
+    if (options->markdown && write_markdown(options, found) < 0)
+        return EXIT_UNTRUSTED;
+    bool trusted = exploration_open_cases(found) < found->n_cases, findings = false;
     for (size_t i = 0; i < found->n_cases; i++) {
-        enum explore_class class = explore_classify(&found->cases[i].ending);
-        trusted &= class != CLASS_UNKNOWN || found->cases[i].scope == EXPLORE_PROCESS;
-        findings |= class != CLASS_FINE;
+        const struct explore_case *item = &found->cases[i];
+        trusted &= item->ending.claim != CLAIM_BROKEN && (!item->was_checked || item->checked_same);
+        findings |= explore_is_finding(item);
     }
     return cmdline_finish(NAME, !trusted ? EXIT_UNTRUSTED : findings ? EXIT_FINDINGS : 0);
 }
 
-static int play(const struct options *options, const struct explore_names *names)
+static int play(const struct options *options)
 {
     CLEANUP(exploration_release) struct exploration found;
     struct err err;
     int ret = explore(&options->explore, &found, &err);
     if (options->explore.on_progress)
         fprintf(stderr, "\r\033[K");
+    if (ret == -EINTR && options->explore.results)
+        return cmdline_fail(NAME, EXIT_INTERRUPTED, "interrupted; go on with --resume %s",
+                            options->explore.results);
     if (ret == -EINTR)
         return EXIT_INTERRUPTED;
+    if (ret == -ESTALE || ret == -ENOENT)
+        return cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg);
     if (ret < 0)
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", err.msg);
-    return finish(options, &found, names);
+    return finish(options, &found);
+}
+
+static int load(struct options *options, struct backend *backend, struct layout *layout)
+{
+    CLEANUP(diags_release) struct diags diags = DIAGS_INIT;
+    struct explore_options *explore = &options->explore;
+    struct err err;
+    int ret = options->command ? backend_from_command(options->command, backend, &err)
+                               : suite_load_backend(options->backend, backend, &diags, &err);
+    if (diags.count > 0) {
+        diags_print(&diags, stderr);
+        return -EINVAL;
+    }
+    if (ret == 0)
+        ret = layout_open(explore->layout, layout, &err);
+    if (ret < 0)
+        return cmdline_fail(NAME, ret, "%s", err.msg);
+    explore->mini = layout->roots <= MINI_ROOTS;
+    explore->backend_name = options->command ? "the command behind --" : options->backend;
+    snprintf(explore->layout_digest, sizeof explore->layout_digest, "%.12s", layout->digest);
+    if (options->command)
+        snprintf(explore->backend_digest, sizeof explore->backend_digest, "-");
+    else
+        backend_digest(backend, explore->backend_digest);
+    return 0;
 }
 
 int explore_cmd(int argc, char **argv)
 {
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
-    CLEANUP(diags_release) struct diags diags = DIAGS_INIT;
     CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
     struct options options = {.explore = {.backend = &backend,
                                           .layout = "bookworm",
                                           .scopes = EXPLORE_TREE,
+                                          .depth = 1,
                                           .call = RULE_EXEC,
                                           .nth = 1}};
-    struct err err;
-    cpu_set_t set;
-    if (parse(argc, argv, &options) < 0)
+    if (parse(argc, argv, &options) < 0 || load(&options, &backend, &layout) < 0)
         return EXIT_USAGE;
-    int ret = options.command ? backend_from_command(options.command, &backend, &err)
-                              : suite_load_backend(options.backend, &backend, &diags, &err);
-    if (diags.count > 0) {
-        diags_print(&diags, stderr);
-        return EXIT_USAGE;
-    }
-    if (ret == 0)
-        ret = layout_open(options.explore.layout, &layout, &err);
-    if (ret < 0)
-        return cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg);
     if (!options.explore.jobs)
-        options.explore.jobs =
-            sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
-    if (!options.points_given)
-        options.explore.representative = layout.roots > 5;
+        options.explore.jobs = cmdline_cores();
     if (isatty(STDERR_FILENO) && !getenv("CI"))
         options.explore.on_progress = on_progress;
-    struct explore_names names = {.layout = layout.name,
-                                  .backend =
-                                      options.command ? "the command behind --" : options.backend};
-    snprintf(names.layout_digest, sizeof names.layout_digest, "%.12s", layout.digest);
-    digest_backend(&options, &backend, names.backend_digest);
-    return play(&options, &names);
+    return play(&options);
 }

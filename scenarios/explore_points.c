@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RECORDING_MAX_BYTES (256u << 20)
 
@@ -16,6 +17,7 @@ void crash_points_release(struct crash_points *points)
     free(points->states);
     io_free_list(&points->places);
     io_free(&points->path);
+    io_free(&points->call);
 }
 
 static size_t find_state(struct crash_points *points, const char *digest)
@@ -66,6 +68,18 @@ static int take_line(struct crash_points *points, const json_t *line, struct err
     return 0;
 }
 
+/* By their text up to N, then by N. */
+static int by_address(const void *a, const void *b)
+{
+    const char *one = *(char *const *)a, *other = *(char *const *)b;
+    size_t len = strcspn(one, "#"), other_len = strcspn(other, "#");
+    int order = strncmp(one, other, len < other_len ? len : other_len);
+    if (order != 0 || len != other_len)
+        return order ? order : len < other_len ? -1 : 1;
+    long n = atol(one + len + 1), other_n = atol(other + len + 1);
+    return (n > other_n) - (n < other_n);
+}
+
 static int read_places(struct crash_points *points, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/places", points->path);
@@ -82,7 +96,28 @@ static int read_places(struct crash_points *points, struct err *err)
     char *rest = text.data;
     for (size_t i = 0; i < count; i++)
         points->places[i] = io_format("%s", strsep(&rest, "\n"));
+    qsort(points->places, count, sizeof *points->places, by_address);
     return 0;
+}
+
+static int read_call(struct crash_points *points, struct err *err)
+{
+    CLEANUP(io_free) char *path = io_format("%s/call.json", points->path);
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    int ret = io_read_file(AT_FDCWD, path, &text, RECORDING_MAX_BYTES, err);
+    if (ret < 0)
+        return ret;
+    json_t *json = json_loadb(buf_str(&text), text.len, 0, NULL);
+    points->has_stdin = json_is_true(json_object_get(json, "stdin"));
+    json_decref(json);
+    points->call = io_format("%s", buf_str(&text));
+    return 0;
+}
+
+bool crash_points_exist(const char *path)
+{
+    CLEANUP(io_free) char *file = io_format("%s/points.ndjson", path);
+    return access(file, F_OK) == 0;
 }
 
 int crash_points_read(const char *path, struct crash_points *ret_points, struct err *err)
@@ -104,6 +139,8 @@ int crash_points_read(const char *path, struct crash_points *ret_points, struct 
     if (last == 0)
         return err_text(err, EPROTO, "%s: the recording has no end", path);
     ret = last < 0 ? last : read_places(&points, err);
+    if (ret == 0)
+        ret = read_call(&points, err);
     if (ret == 0) {
         *ret_points = points;
         points = (struct crash_points)CRASH_POINTS_INIT;

@@ -24,7 +24,9 @@ struct crash_points {
     size_t count;
     char (*states)[TREE_STATE_DIGEST_LEN + 1]; /* in the order of their first points */
     size_t n_states;
-    char **places; /* addresses of process scope, sorted, NULL-terminated */
+    char *call;     /* as text: two calls are the same exactly when this is */
+    bool has_stdin; /* what it reads there is not known */
+    char **places;  /* addresses of process scope, sorted, NULL-terminated */
     char trace[TRACE_DIGEST_LEN + 1];
     uint64_t attempts;
 };
@@ -33,6 +35,9 @@ struct crash_points {
         .path = NULL                                                                               \
     }
 void crash_points_release(struct crash_points *points);
+
+/* Whether the call was made at all. */
+bool crash_points_exist(const char *path);
 
 /*
  * Reads a recording. The last item is the state behind the last point. Errors: -EPROTO: it is

@@ -1,179 +1,344 @@
 #include "explore_report.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit_check.h"
 
+#define KINDS_LISTED 6
+#define RANGES_LISTED 8
+
 static const char *const class_titles[CLASS_COUNT] = {
-    [CLASS_BROKEN_STORE] = "SUCCESS CLAIMED OVER A BROKEN STORE",
-    [CLASS_DIRTY_STORE] = "success claimed over a dirty store",
+    [CLASS_BROKEN_STORE] = "SUCCESS CLAIMED OVER A STORE THAT SOME CLIENTS CANNOT USE",
+    [CLASS_DIRTY_STORE] = "success claimed over a store that works, with dirt left in the guest",
     [CLASS_ENDED] = "the backend crashed or did not end",
     [CLASS_REFUSED] = "failure claimed",
-    [CLASS_FINE] = "success, and nothing is wrong",
+    [CLASS_FINE] = "success claimed over a store that is as after an undisturbed install",
     [CLASS_UNKNOWN] = "nothing is known",
 };
-static const char *const class_words[CLASS_COUNT] = {"broken",  "dirty", "ended",
-                                                     "refused", "fine",  "unknown"};
-static const char *const claim_words[] = {"unknown", "timeout", "crash", "failure", "success"};
 
-enum explore_class explore_classify(const struct ending *ending)
-{
-    switch (ending->claim) {
-    case CLAIM_BROKEN: return CLASS_UNKNOWN;
-    case CLAIM_TIMEOUT:
-    case CLAIM_CRASH: return CLASS_ENDED;
-    case CLAIM_FAILED: return CLASS_REFUSED;
-    case CLAIM_DONE: break;
-    }
-    if (ending->findings & explore_level_mask(AUDIT_MUST))
-        return CLASS_BROKEN_STORE;
-    return ending->findings ? CLASS_DIRTY_STORE : CLASS_FINE;
-}
+/* All cases of one outcome. */
+struct row {
+    enum explore_class class;
+    const struct explore_case *first;
+    struct buf where;
+    size_t points;
+};
 
-static const char *scope_word(enum explore_scope scope)
-{
-    return scope == EXPLORE_TREE ? "tree" : scope == EXPLORE_TORN ? "torn" : "process";
-}
+struct rows {
+    struct row *items;
+    size_t count;
+};
 
-static void print_token(FILE *file, const struct explore_options *options,
-                        const struct exploration *exploration, const struct explore_names *names,
-                        const struct explore_case *item)
+static void rows_release(struct rows *rows)
 {
-    fprintf(file, "kp1:%s:%s:%s:%s#%" PRIu32 ":%s:%s", names->layout_digest,
-            exploration->points.trace, names->backend_digest, rule_call_words[options->call],
-            options->nth, scope_word(item->scope), item->address ? item->address : "end");
-    if (item->persist_bytes >= 0)
-        fprintf(file, "+%" PRId64, item->persist_bytes);
+    for (size_t i = 0; i < rows->count; i++)
+        buf_release(&rows->items[i].where);
+    free(rows->items);
 }
 
 static bool is_same_row(const struct explore_case *a, const struct explore_case *b)
 {
     return a->scope == b->scope && a->ending.claim == b->ending.claim &&
+           (a->ending.execs > 1) == (b->ending.execs > 1) &&
            a->ending.findings == b->ending.findings && a->healed_by == b->healed_by;
 }
 
-static void print_findings(FILE *file, uint32_t findings)
+/* --- which points -------------------------------------------------------------------------- */
+
+static uint64_t ordinal_of(const struct explore_case *item, size_t k)
+{
+    return item->points[k]->items[item->point[k]].ordinal;
+}
+
+/* "5..288, 290": ordinals of the cases of one row, in order. */
+static void add_ranges(const struct exploration *found, struct row *row)
+{
+    uint64_t from = 0, to = 0;
+    size_t listed = 0;
+    buf_add(&row->where, "points ");
+    for (size_t i = 0; i <= found->n_cases; i++) {
+        const struct explore_case *item = i < found->n_cases ? &found->cases[i] : NULL;
+        if (item && !is_same_row(item, row->first))
+            continue;
+        uint64_t ordinal = item ? ordinal_of(item, 0) : UINT64_MAX;
+        if (to && (ordinal == to || ordinal == to + 1)) {
+            to = ordinal;
+            continue;
+        }
+        if (to && listed++ < RANGES_LISTED) {
+            buf_printf(&row->where, "%s%" PRIu64, listed > 1 ? ", " : "", from);
+            if (to != from)
+                buf_printf(&row->where, "..%" PRIu64, to);
+        }
+        from = to = ordinal;
+    }
+    if (listed > RANGES_LISTED)
+        buf_printf(&row->where, " and %zu more ranges", listed - RANGES_LISTED);
+}
+
+/* "COMM:PLACE 12, …": the kinds of addresses. */
+static void add_kinds(const struct exploration *found, struct row *row)
+{
+    struct kind {
+        char name[64];
+        size_t n;
+    } kinds[256];
+    size_t n_kinds = 0;
+    for (size_t i = 0; i < found->n_cases; i++) {
+        const struct explore_case *item = &found->cases[i];
+        if (!is_same_row(item, row->first))
+            continue;
+        const char *address = item->addresses[0] ? item->addresses[0] : "end";
+        size_t len = strcspn(address, ":");
+        len += address[len] ? 1 + strcspn(address + len + 1, ":") : 0;
+        char name[sizeof kinds->name];
+        snprintf(name, sizeof name, "%.*s", (int)len, address);
+        size_t k = 0;
+        while (k < n_kinds && strcmp(kinds[k].name, name) != 0)
+            k++;
+        if (k == n_kinds && n_kinds < sizeof kinds / sizeof *kinds) {
+            snprintf(kinds[n_kinds].name, sizeof kinds->name, "%s", name);
+            kinds[n_kinds++].n = 0;
+        }
+        if (k < n_kinds)
+            kinds[k].n++;
+    }
+    for (size_t k = 0; k < n_kinds && k < KINDS_LISTED; k++)
+        buf_printf(&row->where, "%s%s (%zu)", k ? ", " : "", kinds[k].name, kinds[k].n);
+    if (n_kinds > KINDS_LISTED)
+        buf_printf(&row->where, " and %zu more kinds", n_kinds - KINDS_LISTED);
+}
+
+static void add_row(const struct exploration *found, const struct explore_case *item,
+                    struct rows *rows)
+{
+    rows->items = realloc(rows->items, (rows->count + 1) * sizeof *rows->items);
+    if (!rows->items)
+        abort();
+    struct row *row = &rows->items[rows->count++];
+    *row = (struct row){explore_classify(&item->ending), item, BUF_INIT, 0};
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (is_same_row(&found->cases[i], item))
+            row->points += found->cases[i].stands_for;
+    if (item->depth == 2)
+        buf_printf(&row->where, "%zu pairs", row->points);
+    else if (item->scope == EXPLORE_PROCESS)
+        add_kinds(found, row);
+    else
+        add_ranges(found, row);
+}
+
+/* Worst class first; what stays before what heals; in their order else. */
+static int by_weight(const void *a, const void *b)
+{
+    const struct row *one = a, *other = b;
+    if (one->class != other->class)
+        return one->class < other->class ? -1 : 1;
+    int heals = one->first->healed_by, others = other->first->healed_by;
+    if (heals != others)
+        return heals < others ? -1 : 1;
+    return one->first < other->first ? -1 : 1;
+}
+
+static void make_rows(const struct exploration *found, struct rows *rows)
+{
+    for (size_t i = 0; i < found->n_cases; i++) {
+        const struct explore_case *item = &found->cases[i];
+        bool seen = item->ending.claim == CLAIM_NONE;
+        for (size_t k = 0; k < rows->count && !seen; k++)
+            seen = is_same_row(rows->items[k].first, item);
+        if (!seen)
+            add_row(found, item, rows);
+    }
+    if (rows->count > 0)
+        qsort(rows->items, rows->count, sizeof *rows->items, by_weight);
+}
+
+/* --- words ------------------------------------------------------------------------------- */
+
+static void add_outcome(const struct explore_case *item, struct buf *text)
+{
+    const struct ending *ending = &item->ending;
+    switch (ending->claim) {
+    case CLAIM_NONE: return;
+    case CLAIM_BROKEN: buf_add(text, "unknown"); break;
+    case CLAIM_TIMEOUT: buf_add(text, "it did not end in time"); break;
+    case CLAIM_CRASH: buf_add(text, "it died of a signal"); break;
+    case CLAIM_FAILED: buf_add(text, "failure claimed"); break;
+    case CLAIM_DONE: buf_add(text, "success claimed"); break;
+    }
+    if (ending->claim > CLAIM_BROKEN)
+        buf_add(text, ending->execs > 1 ? " after a retry" : " without a retry");
+    if (item->healed_by == 0)
+        buf_printf(text, "; %d reruns heal nothing", EXPLORE_RERUNS);
+    else if (item->healed_by > 0)
+        buf_printf(text, "; healed by rerun %d", item->healed_by);
+}
+
+struct totals {
+    size_t points[CLASS_COUNT], cases, parted, checked, reran, may_rerun;
+};
+
+static void sum_up(const struct exploration *found, struct totals *totals)
+{
+    *totals = (struct totals){.cases = 0};
+    for (size_t i = 0; i < found->n_cases; i++) {
+        const struct explore_case *item = &found->cases[i];
+        if (item->ending.claim == CLAIM_NONE)
+            continue;
+        totals->cases++;
+        totals->points[explore_classify(&item->ending)] += item->stands_for;
+        totals->checked += item->was_checked;
+        totals->parted += item->was_checked && !item->checked_same;
+        totals->reran += item->reran;
+        totals->may_rerun += item->ending.claim > CLAIM_BROKEN && !ending_is_good(&item->ending);
+    }
+}
+
+static void add_scopes(unsigned scopes, struct buf *text)
+{
+    static const enum explore_scope all[] = {EXPLORE_TREE, EXPLORE_PROCESS, EXPLORE_TORN};
+    bool first = true;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (scopes & all[i]) {
+            buf_printf(text, "%s%s", first ? "" : ", ", token_scope_word(all[i]));
+            first = false;
+        }
+}
+
+/* What was covered, in sentences. */
+static void add_coverage(const struct explore_options *options, const struct exploration *found,
+                         struct buf *text)
+{
+    struct totals totals;
+    sum_up(found, &totals);
+    buf_printf(text, "%s on %s, scope ", options->backend_name, options->layout);
+    add_scopes(options->scopes, text);
+    buf_printf(text, "%s: %zu crash points in %zu states", options->depth == 2 ? ", two kills" : "",
+               found->points.count, found->points.n_states);
+    if (options->scopes & EXPLORE_PROCESS)
+        buf_printf(text, ", %zu places of process scope", found->n_places);
+    buf_printf(text, "; %zu of %zu cases played", totals.cases, found->n_all);
+    if (options->depth == 2)
+        buf_printf(text, ", after %zu of %zu first kills there was no second exec",
+                   found->n_no_second, found->n_seconds);
+    if (exploration_open_cases(found) > 0)
+        buf_printf(text, ", %zu not for want of time", exploration_open_cases(found));
+    buf_add(text, "\n");
+    if (totals.may_rerun > 0)
+        buf_printf(text,
+                   "%zu of the %zu that did not end well were run again to see whether they heal\n",
+                   totals.reran, totals.may_rerun);
+    if (found->no_shortcut)
+        buf_printf(text, "all were executed for real: %s\n", found->no_shortcut);
+    else
+        buf_printf(text, "%zu states executed for real as well, %zu with another outcome\n",
+                   totals.checked, totals.parted);
+}
+
+/* The worst in one sentence. */
+static void add_verdict(const struct explore_options *options, const struct exploration *found,
+                        struct buf *text)
+{
+    struct totals totals;
+    sum_up(found, &totals);
+    size_t all = 0;
+    for (int class = 0; class < CLASS_COUNT; class ++)
+        all += totals.points[class];
+    buf_printf(text,
+               "Of %zu %s, %zu end in a claimed success over a store that some clients cannot use, "
+               "%zu in one over a dirty guest, %zu in a claimed failure, %zu as if nothing had "
+               "been",
+               all, options->depth == 2 ? "pairs of kills" : "kills",
+               totals.points[CLASS_BROKEN_STORE], totals.points[CLASS_DIRTY_STORE],
+               totals.points[CLASS_REFUSED], totals.points[CLASS_FINE]);
+    if (totals.points[CLASS_ENDED] > 0)
+        buf_printf(text, ", %zu in a crash or not at all", totals.points[CLASS_ENDED]);
+    if (totals.points[CLASS_UNKNOWN] > 0)
+        buf_printf(text, ", %zu nobody knows how", totals.points[CLASS_UNKNOWN]);
+    buf_add(text, ".\n");
+}
+
+/* --- on a terminal --------------------------------------------------------------------------- */
+
+static void print_findings(FILE *file, uint32_t findings, bool markdown)
 {
     for (int level = AUDIT_MUST; level <= AUDIT_EXACT; level++)
         for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
             const struct audit_def *def = &audit_defs()[i];
             if ((int)def->level == level && (findings >> i & 1))
-                fprintf(file, "      %-26s %s\n", def->id, def->why);
+                markdown ? fprintf(file, "`%s` %s ", def->id, def->why)
+                         : fprintf(file, "      %-27s %s\n", def->id, def->why);
         }
 }
 
-static void print_row(FILE *file, const struct explore_options *options,
-                      const struct exploration *exploration, const struct explore_names *names,
-                      size_t from, size_t to)
+static void print_row(FILE *file, const struct row *row)
 {
-    const struct explore_case *first = &exploration->cases[from];
-    size_t points = 0;
-    for (size_t i = from; i <= to; i++)
-        points += exploration->cases[i].stands_for;
-    if (first->scope == EXPLORE_TREE) {
-        uint64_t a = exploration->points.items[first->point].ordinal;
-        uint64_t b = exploration->points.items[exploration->cases[to].point].ordinal;
-        fprintf(file, "  points %" PRIu64 "..%" PRIu64 " (%zu)", a, b, points);
-    } else
-        fprintf(file, "  %s, %zu place%s", scope_word(first->scope), points,
-                points == 1 ? "" : "s");
-    if (first->healed_by == 0)
-        fputs(": permanent", file);
-    else if (first->healed_by > 0)
-        fprintf(file, ": healed by rerun %d", first->healed_by);
-    fputs("\n      at ", file);
-    print_token(file, options, exploration, names, first);
-    fputc('\n', file);
-    print_findings(file, first->ending.findings);
-    if (first->ending.claim != CLAIM_DONE && first->ending.said)
-        fprintf(file, "      it said: %.300s\n", first->ending.said);
+    CLEANUP(buf_release) struct buf outcome = BUF_INIT;
+    const struct ending *ending = &row->first->ending;
+    add_outcome(row->first, &outcome);
+    fprintf(file, "  %s, %s: %s\n", token_scope_word(row->first->scope), buf_str(&row->where),
+            buf_str(&outcome));
+    fprintf(file, "      %s\n", row->first->token);
+    print_findings(file, ending->findings, false);
+    if (ending->claim != CLAIM_DONE && ending->said)
+        fprintf(file, "      it said: %.300s\n", ending->said);
 }
 
 void explore_print_table(FILE *file, const struct explore_options *options,
-                         const struct exploration *exploration, const struct explore_names *names)
+                         const struct exploration *found)
 {
-    size_t points[CLASS_COUNT] = {0}, cases[CLASS_COUNT] = {0}, permanent = 0;
-    for (size_t i = 0; i < exploration->n_cases; i++) {
-        const struct explore_case *item = &exploration->cases[i];
-        enum explore_class class = explore_classify(&item->ending);
-        points[class] += item->stands_for;
-        cases[class]++;
-        permanent += item->healed_by == 0 ? item->stands_for : 0;
+    CLEANUP(rows_release) struct rows rows = {NULL, 0};
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    struct totals totals;
+    sum_up(found, &totals);
+    make_rows(found, &rows);
+    for (size_t i = 0; i < rows.count; i++) {
+        enum explore_class class = rows.items[i].class;
+        if (i == 0 || class != rows.items[i - 1].class)
+            fprintf(file, "%s: %zu\n", class_titles[class], totals.points[class]);
+        if (class != CLASS_FINE)
+            print_row(file, &rows.items[i]);
     }
-    for (int class = 0; class < CLASS_COUNT; class ++) {
-        if (cases[class] == 0)
-            continue;
-        fprintf(file, "%s: %zu points, %zu played\n", class_titles[class], points[class],
-                cases[class]);
-        for (size_t i = 0; class != CLASS_FINE && i < exploration->n_cases; i++) {
-            size_t to = i;
-            if ((int)explore_classify(&exploration->cases[i].ending) != class)
-                continue;
-            while (to + 1 < exploration->n_cases &&
-                   is_same_row(&exploration->cases[i], &exploration->cases[to + 1]))
-                to++;
-            print_row(file, options, exploration, names, i, to);
-            i = to;
+    fputc('\n', file);
+    add_verdict(options, found, &text);
+    add_coverage(options, found, &text);
+    fputs(buf_str(&text), file);
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].was_checked && !found->cases[i].checked_same) {
+            fprintf(file, "the first of them: %s\n", found->cases[i].token);
+            break;
         }
+}
+
+/* --- Markdown --------------------------------------------------------------------------------- */
+
+void explore_print_markdown(FILE *file, const struct explore_options *options,
+                            const struct exploration *found)
+{
+    CLEANUP(rows_release) struct rows rows = {NULL, 0};
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    make_rows(found, &rows);
+    fprintf(file, "## killpoint explore: %s on %s\n\n", options->backend_name, options->layout);
+    add_verdict(options, found, &text);
+    fprintf(file, "%s\n", buf_str(&text));
+    fputs("| how it ends | kills | where | what is broken | token |\n"
+          "|---|---|---|---|---|\n",
+          file);
+    for (size_t i = 0; i < rows.count; i++) {
+        const struct row *row = &rows.items[i];
+        CLEANUP(buf_release) struct buf outcome = BUF_INIT;
+        add_outcome(row->first, &outcome);
+        fprintf(file, "| %s | %zu | %s: %s | ", buf_str(&outcome), row->points,
+                token_scope_word(row->first->scope), buf_str(&row->where));
+        if (row->first->ending.findings == 0)
+            fputs("nothing", file);
+        print_findings(file, row->first->ending.findings, true);
+        fprintf(file, "| `%s` |\n", row->first->token);
     }
-    fprintf(file,
-            "%s on %s: %zu crash points in %zu states, %zu places of process scope; %zu points "
-            "leave damage that two reruns do not heal\n",
-            names->backend, names->layout, exploration->points.count, exploration->points.n_states,
-            exploration->n_places, permanent);
-    fprintf(file, "%zu states executed for real as well, %zu with another outcome\n",
-            exploration->checked, exploration->parted);
-    if (exploration->parted_at)
-        fprintf(file, "the first of them: %s\n", exploration->parted_at);
-}
-
-static json_t *findings_json(uint32_t findings)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-        if (findings >> i & 1)
-            json_array_append_new(list, json_string(audit_defs()[i].id));
-    return list;
-}
-
-static bool print_line(FILE *file, json_t *json)
-{
-    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    bool good = line && fprintf(file, "%s\n", line) > 0;
-    free(line);
-    json_decref(json);
-    return good;
-}
-
-bool explore_print_events(FILE *file, const struct explore_options *options,
-                          const struct exploration *exploration, const struct explore_names *names)
-{
-    bool good = true;
-    for (size_t i = 0; i < exploration->n_cases; i++) {
-        const struct explore_case *item = &exploration->cases[i];
-        char *token = NULL;
-        size_t len;
-        FILE *memory = open_memstream(&token, &len);
-        if (!memory)
-            abort();
-        print_token(memory, options, exploration, names, item);
-        fclose(memory);
-        json_t *event = json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:o}", "event", "case", "token", token,
-            "scope", scope_word(item->scope), "class", class_words[explore_classify(&item->ending)],
-            "claim", claim_words[item->ending.claim], "execs", (json_int_t)item->ending.execs,
-            "points", (json_int_t)item->stands_for, "healed_by", item->healed_by, "findings",
-            findings_json(item->ending.findings));
-        free(token);
-        good = print_line(file, event) && good;
-    }
-    json_t *end = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "end", "backend", names->backend,
-        "layout", names->layout, "trace", exploration->points.trace, "points",
-        (json_int_t)exploration->points.count, "states", (json_int_t)exploration->points.n_states,
-        "checked", (json_int_t)exploration->checked, "parted", (json_int_t)exploration->parted);
-    return print_line(file, end) && good && fflush(file) == 0;
+    buf_clear(&text);
+    add_coverage(options, found, &text);
+    fprintf(file, "\n%s", buf_str(&text));
 }

@@ -2,7 +2,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -269,12 +268,6 @@ static int today(void)
     return (day.tm_year + 1900) * 10000 + (day.tm_mon + 1) * 100 + day.tm_mday;
 }
 
-static unsigned cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
-}
-
 /* Usage comes before the harness' own trouble, that before findings. */
 static int exit_status(const struct run_outcome *outcome, size_t outdated)
 {
@@ -325,8 +318,9 @@ static int play_all(struct play *play, struct report *report)
     struct err err;
     const struct run_options run = {.backend = &play->backend,
                                     .trials = &play->order,
-                                    .jobs = play->options.jobs ? play->options.jobs : cores(),
-                                    .keep = play->options.keep,
+                                    .jobs =
+                                        play->options.jobs ? play->options.jobs : cmdline_cores(),
+                                    .keep = play->options.keep ? KEEP_BAD : KEEP_NONE,
                                     .on_event = on_event,
                                     .on_progress = report->terminal ? on_progress : NULL,
                                     .context = report};

@@ -225,7 +225,8 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
     CLEANUP(io_free) char *folder = io_format("%s/t%zu", runner->folder, number);
     json_t *event = play(runner, trial, folder);
     enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
-    if (runner->options->keep && !verdict_is_fine(verdict)) {
+    if (runner->options->keep == KEEP_ALL ||
+        (runner->options->keep == KEEP_BAD && !verdict_is_fine(verdict))) {
         CLEANUP(io_free)
         char *kept = io_format("%s/kept-%d-%zu", runner->state_path, (int)getppid(), number);
         if (rename(folder, kept) == 0)
@@ -426,6 +427,11 @@ static bool leave_out(struct runner *runner, const struct trial *trial)
 static void start_trials(struct runner *runner)
 {
     const struct trials *trials = runner->options->trials;
+    int64_t deadline_ms = runner->options->deadline_ms;
+    if (deadline_ms && io_now_ms() >= deadline_ms) {
+        runner->outcome->not_started += trials->count - runner->next;
+        runner->next = trials->count;
+    }
     while (runner->next < trials->count &&
            runner->in_flight < (size_t)runner->options->jobs * FLIGHT_FACTOR) {
         const struct trial *trial = &trials->items[runner->next++];

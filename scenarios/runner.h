@@ -26,7 +26,8 @@ struct run_options {
     const struct backend *backend;
     const struct trials *trials; /* in the order they are to be started */
     unsigned jobs;
-    bool keep; /* the folder of a trial that ends badly stays */
+    enum { KEEP_NONE, KEEP_BAD, KEEP_ALL } keep; /* whose folder stays, of trials that ended */
+    int64_t deadline_ms; /* of io_now_ms(): nothing is started from then on; 0: none */
     /* Called for each event, in the order of their ends. */
     void (*on_event)(void *context, json_t *event);
     /* Called a few times a second with what is going on; NULL: never. */
@@ -35,6 +36,7 @@ struct run_options {
 };
 
 struct run_outcome {
+    size_t not_started; /* for want of time */
     size_t counts[VERDICT_COUNT];
     bool interrupted;
 };

@@ -31,6 +31,7 @@ struct trial {
     /* Both of the explorer alone, borrowed; NULL: none. */
     const struct arming *arming;  /* a recording or a replay; its rules are the scenario's */
     const struct tree *reference; /* of the exact level, made before */
+    bool until_good;              /* of several plans: ends with the first rerun that ends well */
 };
 
 struct trials {

@@ -454,6 +454,23 @@ static int audit_machines(struct lab *lab, struct err *err)
     return 0;
 }
 
+/* Whether the run says so, and no check of the store finds anything: 1, 0 or -errno. */
+static int ended_well(struct lab *lab, size_t run, struct err *err)
+{
+    const struct proc_result *proc = &lab->evidence.runs[run].sandbox.proc;
+    if (proc->how != PROC_EXITED || proc->code != 0)
+        return 0;
+    struct audit_report report;
+    int ret = audit_machine(lab, 0, lab->scenario->plans[run].chosen, &report, err);
+    if (ret < 0)
+        return ret;
+    unsigned findings = 0;
+    for (int level = AUDIT_MUST; level <= AUDIT_EXACT; level++)
+        findings += audit_report_count(&report, (enum audit_level)level, AUDIT_FAIL);
+    audit_report_release(&report);
+    return findings == 0;
+}
+
 /* One run after the other on one machine, or all at once, each on its own. */
 static int run_backends(struct lab *lab, struct err *err)
 {
@@ -478,6 +495,13 @@ static int run_backends(struct lab *lab, struct err *err)
             sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
         else
             err_wrap(err, ret, "backend");
+        if (ret < 0 || !lab->trial->until_good || finished < 2)
+            continue;
+        int good = ended_well(lab, finished - 1, err);
+        if (good < 0)
+            ret = good;
+        else if (good)
+            n = lab->evidence.n_runs = finished;
     }
     while (finished < started)
         sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
@@ -501,7 +525,7 @@ static int play(struct lab *lab, struct err *err)
     lab->evidence.n_runs = n;
     if (ret == 0)
         ret = run_backends(lab, err);
-    for (size_t k = 0; k < n && ret == 0; k++) {
+    for (size_t k = 0; k < lab->evidence.n_runs && ret == 0; k++) {
         /* First the VMM is asked: it may still have a killed client's line to write. */
         ret = read_rules(lab, &lab->evidence.runs[k], err);
         if (ret == 0)

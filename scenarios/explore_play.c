@@ -1,0 +1,295 @@
+#include "explore_play.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../fakes/client.h"
+#include "../fakes/state.h"
+#include "../fault/home.h"
+#include "audit_check.h"
+#include "trial_run.h"
+
+/* What one trial needs besides itself. */
+struct prop {
+    struct arming arming;
+    struct scenario scenario;
+    char *rules[2];
+    const char *faults[3];
+};
+
+struct play {
+    struct explorer *explorer;
+    const char *what;
+    struct explorer_job *jobs;
+    void (*on_done)(void *context, size_t job);
+    void *context;
+};
+
+void ending_release(struct ending *ending)
+{
+    io_free(&ending->said);
+}
+
+void explorer_release(struct explorer *explorer)
+{
+    if (explorer->folder)
+        io_remove_tree(AT_FDCWD, explorer->folder, NULL);
+    io_close(&explorer->lock_fd);
+    io_free(&explorer->folder);
+    tree_release(&explorer->reference);
+    scenario_set_release(&explorer->scenarios);
+}
+
+/* --- setting up --------------------------------------------------------------------- */
+
+/* A folder that a later run sweeps when this one is killed: its name and lock are a run's. */
+static int make_folder(struct explorer *explorer, struct err *err)
+{
+    CLEANUP(io_free) char *state_path = NULL;
+    CLEANUP(io_close) int state_fd = -1;
+    CLEANUP(io_free) char *lock = NULL;
+    int ret = state_find(&state_path, err);
+    if (ret == 0)
+        ret = state_lock(state_path, &state_fd, err);
+    if (ret < 0)
+        return ret;
+    explorer->folder = io_format("%s/run-%d-explore", state_path, (int)getpid());
+    ret = io_make_dirs(explorer->folder, 0700, err);
+    if (ret < 0)
+        return ret;
+    lock = io_format("%s/lock", explorer->folder);
+    ret = io_lock_file(AT_FDCWD, lock, O_CREAT, &explorer->lock_fd);
+    return ret < 0 ? err_set(err, -ret, "lock %s", explorer->folder) : 0;
+}
+
+/* The scenarios behind it all: nothing goes wrong but what the trial brings along. */
+static int make_scenarios(struct explorer *explorer, struct err *err)
+{
+    struct diags diags = DIAGS_INIT;
+    int ret = 0;
+    for (int reruns = 0; reruns <= EXPLORE_RERUNS && ret == 0; reruns += EXPLORE_RERUNS) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT;
+        buf_printf(&text,
+                   "format: 1\nid: explore/reruns-%d\ntitle: explored\nlevel: may\n"
+                   "layout: ['%s']\nplan: [{}",
+                   reruns, explorer->options->layout);
+        for (int i = 0; i < reruns; i++)
+            buf_add(&text, ", {}");
+        buf_add(&text, "]\nexpect:\n  claim: either\n  reason: it is what is explored\n"
+                       "  store: {must: report, should: report, exact: pass}\n");
+        ret =
+            scenario_parse("explore", buf_str(&text), text.len, NULL, &explorer->scenarios, &diags);
+    }
+    if (ret < 0)
+        err_text(err, EINVAL, "%s", diags.count ? diags.items[0].text : "the scenario");
+    diags_release(&diags);
+    return ret;
+}
+
+static int make_reference(struct explorer *explorer, struct err *err)
+{
+    CLEANUP(io_free) char *folder = io_format("%s/reference", explorer->folder);
+    CLEANUP(io_free) char *fixtures = NULL;
+    int ret = home_find("scenarios/fixtures", &fixtures, err);
+    if (ret < 0)
+        return ret;
+    const struct trial_setup setup = {folder, fixtures, explorer->options->backend, NULL};
+    const struct trial trial = {.scenario = explorer->scenarios.items[0],
+                                .layout = explorer->options->layout,
+                                .driver = DRIVER_SMOLVM};
+    ret = trial_reference(&setup, &trial, &explorer->reference, err);
+    io_remove_tree(AT_FDCWD, folder, NULL);
+    return ret;
+}
+
+int explorer_open(struct explorer *explorer, const struct explore_options *options, struct err *err)
+{
+    *explorer = (struct explorer){.options = options, .lock_fd = -1};
+    if (options->budget_ms)
+        explorer->deadline_ms = io_now_ms() + options->budget_ms;
+    int ret = make_folder(explorer, err);
+    if (ret == 0)
+        ret = make_scenarios(explorer, err);
+    return ret < 0 ? ret : make_reference(explorer, err);
+}
+
+/* --- how a trial ended ----------------------------------------------------------------- */
+
+static void take_checks(struct ending *ending, const json_t *checks)
+{
+    size_t index;
+    json_t *check;
+    json_array_foreach(checks, index, check)
+    {
+        const char *id = json_string_value(json_object_get(check, "id"));
+        const char *result = json_string_value(json_object_get(check, "result"));
+        if (strcmp(id, "fired") == 0 && strcmp(result, "fail") == 0) {
+            ending->claim = CLAIM_BROKEN;
+            ending_release(ending);
+            ending->said = io_format("the place was not met again");
+        }
+        if (strncmp(id, "store/", 6) != 0 || strcmp(result, "fail") != 0)
+            continue;
+        for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+            if (strcmp(audit_defs()[i].id, id + 6) == 0)
+                ending->findings |= UINT32_C(1) << i;
+    }
+}
+
+/* The last line that is not empty. */
+static char *last_line(const char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '\n')
+        len--;
+    size_t from = len;
+    while (from > 0 && text[from - 1] != '\n')
+        from--;
+    return io_format("%.*s", (int)(len - from), text + from);
+}
+
+void ending_read(struct ending *ending, const json_t *event)
+{
+    const json_t *runs = json_object_get(event, "runs");
+    const json_t *run = json_array_get(runs, json_array_size(runs) - 1);
+    const char *how = json_string_value(json_object_get(run, "how"));
+    const char *error = json_string_value(json_object_get(event, "error"));
+    const char *said = json_string_value(json_object_get(run, "stderr"));
+    *ending = (struct ending){.claim = CLAIM_BROKEN};
+    ending->said = error || !how ? io_format("%s", error ? error : "no result") : last_line(said);
+    if (error || !how)
+        return;
+    bool done = json_integer_value(json_object_get(run, "code")) == 0;
+    ending->claim = strcmp(how, "timeout") == 0    ? CLAIM_TIMEOUT
+                    : strcmp(how, "signaled") == 0 ? CLAIM_CRASH
+                    : done                         ? CLAIM_DONE
+                                                   : CLAIM_FAILED;
+    size_t index;
+    json_t *call;
+    json_array_foreach(json_object_get(event, "calls"), index, call)
+    {
+        ending->execs += strcmp(json_string_value(json_object_get(call, "verb")), "exec") == 0;
+    }
+    take_checks(ending, json_object_get(event, "checks"));
+}
+
+/* --- playing ------------------------------------------------------------------------- */
+
+static void prop_release(struct prop *prop)
+{
+    io_free(&prop->rules[0]);
+    io_free(&prop->rules[1]);
+}
+
+static int fill_rules(const struct explore_case *item, struct prop *prop, struct err *err)
+{
+    CLEANUP(token_release) struct token token = TOKEN_INIT;
+    int ret = token_parse(item->token, &token, err);
+    for (size_t k = 0; k < token.n_addresses && ret == 0; k++) {
+        CLEANUP(buf_release) struct buf rule = BUF_INIT;
+        ret = token_add_rule(&token, k, &rule, err);
+        prop->rules[k] = io_format("%s", buf_str(&rule));
+        prop->faults[k] = prop->rules[k];
+    }
+    prop->scenario.faults = prop->faults;
+    return ret;
+}
+
+static void fill_states(const struct explore_options *options, const struct explore_case *item,
+                        struct prop *prop)
+{
+    for (size_t k = 0; k < item->depth; k++) {
+        const struct crash_point *point = &item->points[k]->items[item->point[k]];
+        prop->arming.states[k] =
+            (struct arming_state){.path = item->points[k]->path,
+                                  .state = item->points[k]->states[point->state],
+                                  .out_bytes = point->out_bytes,
+                                  .err_bytes = point->err_bytes,
+                                  .call = options->call,
+                                  .nth = options->nth + (uint32_t)k};
+    }
+}
+
+static int fill_trial(const struct explorer *explorer, const struct explorer_job *job,
+                      struct trial *trial, struct prop *prop, struct err *err)
+{
+    const struct explore_options *options = explorer->options;
+    prop->scenario = *explorer->scenarios.items[job->reruns ? 1 : 0];
+    prop->arming = (struct arming){
+        .record_path = job->record_path, .call = options->call, .nth = job->record_nth};
+    *trial = (struct trial){.scenario = &prop->scenario,
+                            .layout = options->layout,
+                            .driver = DRIVER_SMOLVM,
+                            .arming = &prop->arming,
+                            .reference = &explorer->reference,
+                            .until_good = job->reruns};
+    if (!job->item)
+        return 0;
+    if (job->real || job->item->real)
+        return fill_rules(job->item, prop, err);
+    fill_states(options, job->item, prop);
+    return 0;
+}
+
+static void on_event(void *context, json_t *event)
+{
+    struct play *play = context;
+    const char *id = json_string_value(json_object_get(event, "id"));
+    if (!id)
+        return;
+    size_t index = strtoul(id, NULL, 10);
+    play->jobs[index].n_runs = json_array_size(json_object_get(event, "runs"));
+    ending_read(&play->jobs[index].ending, event);
+    if (play->on_done)
+        play->on_done(play->context, index);
+}
+
+static void on_progress(void *context, size_t done, size_t total, size_t bad)
+{
+    (void)bad;
+    struct play *play = context;
+    const struct explore_options *options = play->explorer->options;
+    options->on_progress(options->context, play->what, done, total);
+}
+
+static int run_trials(struct play *play, const struct trials *trials, struct err *err)
+{
+    const struct explore_options *options = play->explorer->options;
+    struct run_outcome outcome = {.interrupted = false};
+    const struct run_options run = {.backend = options->backend,
+                                    .trials = trials,
+                                    .jobs = options->jobs,
+                                    .deadline_ms = play->explorer->deadline_ms,
+                                    .on_event = on_event,
+                                    .on_progress = options->on_progress ? on_progress : NULL,
+                                    .context = play};
+    if (trials->count == 0)
+        return 0;
+    int ret = runner_run(&run, &outcome, err);
+    return ret == 0 && outcome.interrupted ? err_text(err, EINTR, "interrupted") : ret;
+}
+
+int explorer_play(struct explorer *explorer, const char *what, struct explorer_job *jobs,
+                  size_t count, void (*on_done)(void *context, size_t job), void *context,
+                  struct err *err)
+{
+    CLEANUP(trials_release)
+    struct trials trials = {calloc(count + 1, sizeof *trials.items), count};
+    struct prop *props = calloc(count + 1, sizeof *props);
+    struct play play = {explorer, what, jobs, on_done, context};
+    if (!props || !trials.items)
+        abort();
+    int ret = 0;
+    for (size_t i = 0; i < count && ret == 0; i++) {
+        ret = fill_trial(explorer, &jobs[i], &trials.items[i], &props[i], err);
+        trials.items[i].id = io_format("%zu", i);
+    }
+    if (ret == 0)
+        ret = run_trials(&play, &trials, err);
+    for (size_t i = 0; i < count; i++)
+        prop_release(&props[i]);
+    free(props);
+    return ret;
+}

@@ -1,0 +1,50 @@
+/*
+ * explore_play.h: playing the cases of an exploration as trials, several at a time.
+ *
+ * explorer_open() makes a folder that a later run sweeps when this one is killed, and the
+ * tree of an undisturbed install that endings are held against; then any number of
+ * explorer_play(); explorer_release() removes the folder.
+ */
+#ifndef KILLPOINT_EXPLORE_PLAY_H
+#define KILLPOINT_EXPLORE_PLAY_H
+
+#include "explore.h"
+#include "tree.h"
+
+struct explorer {
+    const struct explore_options *options;
+    char *folder;
+    int lock_fd;
+    struct scenario_set scenarios; /* undisturbed; and with EXPLORE_RERUNS reruns behind */
+    struct tree reference;
+    int64_t deadline_ms; /* 0: none */
+};
+
+int explorer_open(struct explorer *explorer, const struct explore_options *options,
+                  struct err *err);
+void explorer_release(struct explorer *explorer);
+
+/* One trial. */
+struct explorer_job {
+    const struct explore_case *item; /* NULL: nothing is killed */
+    bool real;                       /* by executing, whatever the case says */
+    bool reruns;                     /* until it ends well */
+    const char *record_path;         /* keeps this call there; NULL: none */
+    uint32_t record_nth;
+    struct ending ending; /* of the last run; filled, the caller releases it */
+    size_t n_runs;        /* filled: how often the backend ran */
+};
+void ending_release(struct ending *ending);
+
+/*
+ * Plays them. on_done: for each that has ended, in the order of their ends; NULL: none. Those for
+ * which there was no time keep CLAIM_NONE. Errors: -EINTR; those of runner_run().
+ */
+int explorer_play(struct explorer *explorer, const char *what, struct explorer_job *jobs,
+                  size_t count, void (*on_done)(void *context, size_t job), void *context,
+                  struct err *err);
+
+/* Fills *ending from the event of a trial (runner.h). */
+void ending_read(struct ending *ending, const json_t *event);
+
+#endif

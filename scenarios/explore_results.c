@@ -1,0 +1,313 @@
+#include "explore_results.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit_check.h"
+
+#define RESULTS_MAX_BYTES (256u << 20)
+
+static const char *const class_words[CLASS_COUNT] = {"broken",  "dirty", "ended",
+                                                     "refused", "fine",  "unknown"};
+static const char *const claim_words[] = {"none",  "unknown", "timeout",
+                                          "crash", "failure", "success"};
+#define N_CLAIMS (sizeof claim_words / sizeof *claim_words)
+
+const char *explore_class_word(enum explore_class class)
+{
+    return class_words[class];
+}
+
+const char *explore_claim_word(enum explore_claim claim)
+{
+    return claim_words[claim];
+}
+
+enum explore_class explore_classify(const struct ending *ending)
+{
+    switch (ending->claim) {
+    case CLAIM_NONE:
+    case CLAIM_BROKEN: return CLASS_UNKNOWN;
+    case CLAIM_TIMEOUT:
+    case CLAIM_CRASH: return CLASS_ENDED;
+    case CLAIM_FAILED: return CLASS_REFUSED;
+    case CLAIM_DONE: break;
+    }
+    if (ending->findings & explore_level_mask(AUDIT_MUST))
+        return CLASS_BROKEN_STORE;
+    return ending->findings ? CLASS_DIRTY_STORE : CLASS_FINE;
+}
+
+bool explore_is_finding(const struct explore_case *item)
+{
+    enum explore_class class = explore_classify(&item->ending);
+    if (item->ending.claim == CLAIM_NONE || class == CLASS_FINE)
+        return false;
+    return item->depth == 1 || class != CLASS_REFUSED || item->healed_by != 1;
+}
+
+/* --- writing ----------------------------------------------------------------------------- */
+
+static void print_line(struct explore_results *results, FILE *file, json_t *json)
+{
+    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (!line || fprintf(file, "%s\n", line) < 0 || fflush(file) != 0)
+        results->failed = true;
+    free(line);
+    json_decref(json);
+}
+
+static json_t *begin_event(const struct explore_options *options, const struct exploration *found)
+{
+    json_t *json =
+        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:I}", "event",
+                  "begin", "version", 1, "backend", options->backend_name, "layout",
+                  options->layout, "layout_digest", options->layout_digest, "backend_digest",
+                  options->backend_digest, "trace", found->points.trace, "call",
+                  json_sprintf("%s#%" PRIu32, rule_call_words[options->call], options->nth),
+                  "scopes", (int)options->scopes, "depth", (int)options->depth, "points",
+                  (json_int_t)found->points.count, "states", (json_int_t)found->points.n_states,
+                  "places", (json_int_t)found->n_places);
+    if (strcmp(options->backend_digest, "-") == 0) {
+        json_t *command = json_array();
+        const char *const *at = options->backend->command[DRIVER_SMOLVM];
+        for (; at && *at; at++)
+            json_array_append_new(command, json_string(*at));
+        json_object_set_new(json, "command", command);
+    }
+    return json;
+}
+
+static json_t *findings_json(uint32_t findings)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+        if (findings >> i & 1)
+            json_array_append_new(list, json_string(audit_defs()[i].id));
+    return list;
+}
+
+static json_t *case_event(const struct explore_case *item)
+{
+    const struct ending *ending = &item->ending;
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "event", "case", "token", item->token, "scope",
+        token_scope_word(item->scope), "class", class_words[explore_classify(ending)], "claim",
+        claim_words[ending->claim], "execs", (json_int_t)ending->execs, "points",
+        (json_int_t)item->stands_for, "findings", findings_json(ending->findings));
+    json_t *said = ending->said && ending->claim != CLAIM_DONE ? json_string(ending->said) : NULL;
+    if (said)
+        json_object_set_new(json, "said", said);
+    return json;
+}
+
+static json_t *rerun_event(const struct explore_case *item)
+{
+    return json_pack("{s:s, s:s, s:i}", "event", "rerun", "token", item->token, "healed_by",
+                     item->healed_by);
+}
+
+static json_t *check_event(const struct explore_case *item)
+{
+    return json_pack("{s:s, s:s, s:b}", "event", "check", "token", item->token, "same",
+                     item->checked_same);
+}
+
+static void add(struct explore_results *results, json_t *event)
+{
+    if (results->file)
+        print_line(results, results->file, event);
+    else
+        json_decref(event);
+}
+
+void explore_results_add_case(struct explore_results *results, const struct explore_case *item)
+{
+    add(results, case_event(item));
+}
+
+void explore_results_add_rerun(struct explore_results *results, const struct explore_case *item)
+{
+    add(results, rerun_event(item));
+}
+
+void explore_results_add_check(struct explore_results *results, const struct explore_case *item)
+{
+    add(results, check_event(item));
+}
+
+static json_t *end_event(const struct exploration *found)
+{
+    json_int_t points[CLASS_COUNT] = {0};
+    json_t *classes = json_object();
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].ending.claim != CLAIM_NONE)
+            points[explore_classify(&found->cases[i].ending)] +=
+                (json_int_t)found->cases[i].stands_for;
+    for (int class = 0; class < CLASS_COUNT; class ++)
+        json_object_set_new(classes, class_words[class], json_integer(points[class]));
+    return json_pack("{s:s, s:I, s:I, s:I, s:o}", "event", "end", "cases",
+                     (json_int_t)found->n_cases, "all", (json_int_t)found->n_all, "open",
+                     (json_int_t)exploration_open_cases(found), "classes", classes);
+}
+
+static void print_all(struct explore_results *results, FILE *file,
+                      const struct explore_options *options, const struct exploration *found)
+{
+    print_line(results, file, begin_event(options, found));
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].ending.claim != CLAIM_NONE)
+            print_line(results, file, case_event(&found->cases[i]));
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].reran)
+            print_line(results, file, rerun_event(&found->cases[i]));
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].was_checked)
+            print_line(results, file, check_event(&found->cases[i]));
+    print_line(results, file, end_event(found));
+}
+
+int explore_results_finish(struct explore_results *results, const struct explore_options *options,
+                           const struct exploration *found, struct err *err)
+{
+    if (!results->path)
+        return 0;
+    CLEANUP(io_free) char *path = io_format("%s.new", results->path);
+    CLEANUP(io_fclose) FILE *file = fopen(path, "we");
+    if (!file)
+        return err_set(err, errno, "write %s", path);
+    print_all(results, file, options, found);
+    if (!results->failed && rename(path, results->path) == 0)
+        return 0;
+    int ret = err_set(err, results->failed ? EIO : errno, "write %s", results->path);
+    unlink(path);
+    return ret;
+}
+
+/* --- going on ------------------------------------------------------------------------------ */
+
+static struct explore_case *find_case(struct exploration *found, const char *token)
+{
+    for (size_t i = 0; token && i < found->n_cases; i++)
+        if (strcmp(found->cases[i].token, token) == 0)
+            return &found->cases[i];
+    return NULL;
+}
+
+static void take_case(struct explore_case *item, const json_t *line)
+{
+    const char *claim = json_string_value(json_object_get(line, "claim"));
+    const char *said = json_string_value(json_object_get(line, "said"));
+    size_t index;
+    json_t *finding;
+    struct ending ending = {.execs = json_integer_value(json_object_get(line, "execs"))};
+    for (size_t i = 0; claim && i < N_CLAIMS; i++)
+        if (strcmp(claim, claim_words[i]) == 0)
+            ending.claim = (enum explore_claim)i;
+    json_array_foreach(json_object_get(line, "findings"), index, finding)
+    {
+        for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+            if (json_is_string(finding) &&
+                strcmp(audit_defs()[i].id, json_string_value(finding)) == 0)
+                ending.findings |= UINT32_C(1) << i;
+    }
+    if (ending.claim <= CLAIM_BROKEN) /* it may go better now */
+        return;
+    ending.said = said ? io_format("%s", said) : NULL;
+    io_free(&item->ending.said);
+    item->ending = ending;
+}
+
+static void take_line(struct exploration *found, const json_t *line)
+{
+    const char *event = json_string_value(json_object_get(line, "event"));
+    struct explore_case *item = find_case(found, json_string_value(json_object_get(line, "token")));
+    if (!event || !item)
+        return;
+    if (strcmp(event, "case") == 0)
+        take_case(item, line);
+    else if (strcmp(event, "rerun") == 0) {
+        item->reran = true;
+        item->healed_by = (int)json_integer_value(json_object_get(line, "healed_by"));
+    } else if (strcmp(event, "check") == 0) {
+        item->was_checked = true;
+        item->checked_same = json_is_true(json_object_get(line, "same"));
+    }
+}
+
+static int check_begin(const char *path, const json_t *line, const json_t *wanted, struct err *err)
+{
+    static const char *const keys[] = {"version", "command", "layout_digest", "backend_digest",
+                                       "trace",   "call",    "depth"};
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (!event || strcmp(event, "begin") != 0)
+        return err_text(err, ESTALE, "%s:1: no results of an exploration", path);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *a = json_object_get(line, keys[i]), *b = json_object_get(wanted, keys[i]);
+        if (json_equal(a, b) || (!a && !b))
+            continue;
+        char *was = json_dumps(a, JSON_ENCODE_ANY), *is = json_dumps(b, JSON_ENCODE_ANY);
+        int ret = err_text(err, ESTALE, "%s:1: of another exploration: %s was %s, now it is %s",
+                           path, keys[i], was ? was : "not there", is ? is : "not there");
+        free(was);
+        free(is);
+        return ret;
+    }
+    return 0;
+}
+
+/* Returns how many bytes are whole lines, or -errno. */
+static int64_t read_lines(const struct explore_options *options, struct exploration *found,
+                          struct err *err)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    int ret = io_read_file(AT_FDCWD, options->results, &text, RESULTS_MAX_BYTES, err);
+    if (ret < 0)
+        return ret;
+    const char *from = buf_str(&text), *at = from;
+    size_t number = 0;
+    for (const char *end; ret == 0 && (end = strchr(at, '\n')); at = end + 1) {
+        json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        json_t *wanted = number++ == 0 ? begin_event(options, found) : NULL;
+        if (!line)
+            ret = err_text(err, ESTALE, "%s:%zu: no JSON", options->results, number);
+        else if (wanted)
+            ret = check_begin(options->results, line, wanted, err);
+        else
+            take_line(found, line);
+        json_decref(wanted);
+        json_decref(line);
+    }
+    if (ret == 0 && number == 0)
+        ret = err_text(err, ESTALE, "%s:1: no results of an exploration", options->results);
+    return ret < 0 ? ret : at - from;
+}
+
+int explore_results_open(struct explore_results *results, const struct explore_options *options,
+                         struct exploration *found, struct err *err)
+{
+    *results = (struct explore_results){.path = options->results};
+    if (!options->results)
+        return 0;
+    int64_t whole = options->resume ? read_lines(options, found, err) : 0;
+    if (whole < 0)
+        return (int)whole;
+    if (options->resume && truncate(options->results, whole) < 0)
+        return err_set(err, errno, "go on with %s", options->results);
+    results->file = fopen(options->results, options->resume ? "ae" : "we");
+    if (!results->file)
+        return err_set(err, errno, "write %s", options->results);
+    if (!options->resume)
+        print_line(results, results->file, begin_event(options, found));
+    return 0;
+}
+
+void explore_results_close(struct explore_results *results)
+{
+    io_fclose(&results->file);
+}

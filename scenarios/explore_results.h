@@ -1,0 +1,59 @@
+/*
+ * explore_results.h: what an exploration found, as events, and taken up again from them.
+ *
+ * NDJSON. While it goes on, lines come in the order in which things end; at the end the file
+ * is replaced by one in the order of the cases, so that two runs give the same file:
+ *   begin  {"version", "backend", "command"?, "layout", "layout_digest", "backend_digest", "trace",
+ *           "call", "scopes", "depth", "points": N, "states": N, "places": N}
+ *   case   {"token", "scope", "class", "claim", "execs", "points": how many it stands for,
+ *           "findings": [check ids], "said"?: the last line of a backend that did not succeed}
+ *   rerun  {"token", "healed_by": the n-th rerun, 0: none}
+ *   check  {"token", "same": the outcome of the case executed for real}
+ *   end    {"cases": N of "all": N, "open": N not played, "classes": {CLASS: points}}
+ */
+#ifndef KILLPOINT_EXPLORE_RESULTS_H
+#define KILLPOINT_EXPLORE_RESULTS_H
+
+#include "explore.h"
+
+/* Worst first. */
+enum explore_class {
+    CLASS_BROKEN_STORE, /* success claimed, a must-check failed */
+    CLASS_DIRTY_STORE,  /* success claimed, a should- or exact-check failed */
+    CLASS_ENDED,        /* crash or timeout */
+    CLASS_REFUSED,      /* failure claimed */
+    CLASS_FINE,         /* success claimed, nothing found */
+    CLASS_UNKNOWN,      /* nothing is known */
+    CLASS_COUNT
+};
+enum explore_class explore_classify(const struct ending *ending);
+const char *explore_class_word(enum explore_class class);
+const char *explore_claim_word(enum explore_claim claim);
+
+/* A kill and then quiet is to end well; two kills in a claimed failure that one rerun heals. */
+bool explore_is_finding(const struct explore_case *item);
+
+struct explore_results {
+    const char *path; /* NULL: nothing is written */
+    FILE *file;
+    bool failed; /* something could not be written */
+};
+
+/*
+ * Begins, or goes on with, the file of the options. When it is resumed, what it holds is filled
+ * into the cases. Errors: -ESTALE it is of another exploration: err says what differs; those of
+ * open(2).
+ */
+int explore_results_open(struct explore_results *results, const struct explore_options *options,
+                         struct exploration *found, struct err *err);
+void explore_results_close(struct explore_results *results);
+
+void explore_results_add_case(struct explore_results *results, const struct explore_case *item);
+void explore_results_add_rerun(struct explore_results *results, const struct explore_case *item);
+void explore_results_add_check(struct explore_results *results, const struct explore_case *item);
+
+/* The file as a whole, in order; the old one is there until then. */
+int explore_results_finish(struct explore_results *results, const struct explore_options *options,
+                           const struct exploration *found, struct err *err);
+
+#endif
