@@ -31,6 +31,22 @@ int cmdline_parse(const struct argp *argp, const char *name, int argc, char **ar
     return ret ? -EINVAL : 0;
 }
 
+int cmdline_parse_command(const struct argp *argp, const char *name, int argc, char **argv,
+                          void *input, const char *const **ret_command)
+{
+    int own = 1;
+    while (own < argc && strcmp(argv[own], "--") != 0)
+        own++;
+    *ret_command = own < argc ? (const char *const *)argv + own + 1 : NULL;
+    char *rest = argv[own];
+    argv[own] = NULL;
+    int ret = cmdline_parse(argp, name, own, argv, input);
+    argv[own] = rest;
+    if (ret == 0 && *ret_command && !**ret_command)
+        return cmdline_fail(name, -EINVAL, "no command behind --");
+    return ret;
+}
+
 int cmdline_fail(const char *name, int status, const char *fmt, ...)
 {
     va_list args;

@@ -16,6 +16,13 @@
  */
 int cmdline_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input);
 
+/*
+ * The same for a verb that takes a command behind the first `--`, which argp would take for its
+ * own. *ret_command borrows from argv; NULL: there is no `--`.
+ */
+int cmdline_parse_command(const struct argp *argp, const char *name, int argc, char **argv,
+                          void *input, const char *const **ret_command);
+
 /* Prints "NAME: TEXT" on stderr. Returns status. */
 int cmdline_fail(const char *name, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -188,22 +188,11 @@ static int parse(int argc, char **argv, struct options *options)
         NULL,
         NULL,
         NULL};
-    int own = argc;
-    for (int i = 1; i < argc && own == argc; i++)
-        if (strcmp(argv[i], "--") == 0)
-            own = i;
-    if (own < argc)
-        options->command = (const char *const *)argv + own + 1;
-    char *rest = argv[own];
-    argv[own] = NULL;
-    int ret = cmdline_parse(&argp, NAME, own, argv, options);
-    argv[own] = rest;
+    int ret = cmdline_parse_command(&argp, NAME, argc, argv, options, &options->command);
     if (ret < 0)
         return ret;
     if (!options->backend == !options->command)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
-    if (options->command && !options->command[0])
-        return cmdline_fail(NAME, -EINVAL, "no command behind --");
     if (options->explore.depth == 2 && options->explore.scopes != EXPLORE_TREE)
         return cmdline_fail(NAME, -EINVAL, "--depth 2 goes with --scope tree alone");
     return 0;

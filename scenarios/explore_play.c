@@ -242,6 +242,8 @@ static void on_event(void *context, json_t *event)
     size_t index = strtoul(id, NULL, 10);
     play->jobs[index].n_runs = json_array_size(json_object_get(event, "runs"));
     ending_read(&play->jobs[index].ending, event);
+    if (play->jobs[index].ret_event)
+        *play->jobs[index].ret_event = json_incref(event);
     if (play->on_done)
         play->on_done(play->context, index);
 }
@@ -261,6 +263,7 @@ static int run_trials(struct play *play, const struct trials *trials, struct err
     const struct run_options run = {.backend = options->backend,
                                     .trials = trials,
                                     .jobs = options->jobs,
+                                    .keep = play->explorer->keeps ? KEEP_ALL : KEEP_NONE,
                                     .deadline_ms = play->explorer->deadline_ms,
                                     .on_event = on_event,
                                     .on_progress = options->on_progress ? on_progress : NULL,

@@ -18,6 +18,7 @@ struct explorer {
     struct scenario_set scenarios; /* undisturbed; and with EXPLORE_RERUNS reruns behind */
     struct tree reference;
     int64_t deadline_ms; /* 0: none */
+    bool keeps;          /* the folder of each trial */
 };
 
 int explorer_open(struct explorer *explorer, const struct explore_options *options,
@@ -33,6 +34,7 @@ struct explorer_job {
     uint32_t record_nth;
     struct ending ending; /* of the last run; filled, the caller releases it */
     size_t n_runs;        /* filled: how often the backend ran */
+    json_t **ret_event;   /* the trial's event goes there, the caller's; NULL: to nobody */
 };
 void ending_release(struct ending *ending);
 

@@ -158,7 +158,7 @@ static void make_rows(const struct exploration *found, struct rows *rows)
 
 /* --- words ------------------------------------------------------------------------------- */
 
-static void add_outcome(const struct explore_case *item, struct buf *text)
+void explore_add_outcome(const struct explore_case *item, struct buf *text)
 {
     const struct ending *ending = &item->ending;
     switch (ending->claim) {
@@ -278,7 +278,7 @@ static void print_row(FILE *file, const struct row *row)
 {
     CLEANUP(buf_release) struct buf outcome = BUF_INIT;
     const struct ending *ending = &row->first->ending;
-    add_outcome(row->first, &outcome);
+    explore_add_outcome(row->first, &outcome);
     fprintf(file, "  %s, %s: %s\n", token_scope_word(row->first->scope), buf_str(&row->where),
             buf_str(&outcome));
     fprintf(file, "      %s\n", row->first->token);
@@ -330,7 +330,7 @@ void explore_print_markdown(FILE *file, const struct explore_options *options,
     for (size_t i = 0; i < rows.count; i++) {
         const struct row *row = &rows.items[i];
         CLEANUP(buf_release) struct buf outcome = BUF_INIT;
-        add_outcome(row->first, &outcome);
+        explore_add_outcome(row->first, &outcome);
         fprintf(file, "| %s | %zu | %s: %s | ", buf_str(&outcome), row->points,
                 token_scope_word(row->first->scope), buf_str(&row->where));
         if (row->first->ending.findings == 0)

@@ -13,6 +13,9 @@
 
 #include "explore_results.h"
 
+/* "success claimed after a retry; healed by rerun 1" */
+void explore_add_outcome(const struct explore_case *item, struct buf *text);
+
 void explore_print_table(FILE *file, const struct explore_options *options,
                          const struct exploration *found);
 void explore_print_markdown(FILE *file, const struct explore_options *options,

@@ -100,17 +100,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* What stands behind the first -- is the backend's; argp would take the -- for its own. */
-static int split_command(int argc, char **argv, struct options *options)
-{
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--") == 0) {
-            options->command = (const char *const *)argv + i + 1;
-            return i;
-        }
-    return argc;
-}
-
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct argp argp = {
@@ -125,17 +114,11 @@ static int parse(int argc, char **argv, struct options *options)
         NULL,
         NULL,
         NULL};
-    argc = split_command(argc, argv, options);
-    char *rest = argv[argc];
-    argv[argc] = NULL;
-    int ret = cmdline_parse(&argp, NAME, argc, argv, options);
-    argv[argc] = rest;
+    int ret = cmdline_parse_command(&argp, NAME, argc, argv, options, &options->command);
     if (ret < 0)
         return ret;
     if (!options->backend == !options->command)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
-    if (options->command && !options->command[0])
-        return cmdline_fail(NAME, -EINVAL, "no command behind --");
     return 0;
 }
 
