@@ -138,16 +138,25 @@ static void take_checks(struct ending *ending, const json_t *checks)
     }
 }
 
-/* The last line that is not empty. */
-static char *last_line(const char *text)
+/* The last line that is not empty; the trial's folder, another one each time, as TRIAL. */
+static char *last_line(const char *text, const char *folder)
 {
     size_t len = strlen(text);
     while (len > 0 && text[len - 1] == '\n')
         len--;
     size_t from = len;
-    while (from > 0 && text[from - 1] != '\n')
+    while (from > 0 && !strchr("\n\r", text[from - 1]))
         from--;
-    return io_format("%.*s", (int)(len - from), text + from);
+    CLEANUP(io_free) char *line = io_format("%.*s", (int)(len - from), text + from);
+    CLEANUP(buf_release) struct buf said = BUF_INIT;
+    size_t folder_len = strlen(folder);
+    for (const char *at = line; *at; at++)
+        if (folder_len > 0 && strncmp(at, folder, folder_len) == 0) {
+            buf_add(&said, "TRIAL");
+            at += folder_len - 1;
+        } else
+            buf_append(&said, at, 1);
+    return io_format("%s", buf_str(&said));
 }
 
 void ending_read(struct ending *ending, const json_t *event)
@@ -157,8 +166,10 @@ void ending_read(struct ending *ending, const json_t *event)
     const char *how = json_string_value(json_object_get(run, "how"));
     const char *error = json_string_value(json_object_get(event, "error"));
     const char *said = json_string_value(json_object_get(run, "stderr"));
+    const char *folder = json_string_value(json_object_get(event, "folder"));
     *ending = (struct ending){.claim = CLAIM_BROKEN};
-    ending->said = error || !how ? io_format("%s", error ? error : "no result") : last_line(said);
+    ending->said = error || !how ? io_format("%s", error ? error : "no result")
+                                 : last_line(said, folder ? folder : "");
     if (error || !how)
         return;
     bool done = json_integer_value(json_object_get(run, "code")) == 0;
