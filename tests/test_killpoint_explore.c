@@ -55,8 +55,8 @@ static void the_upstream_policy_breaks_stores_the_same_way_twice(void **state)
 #define REBUILD                                                                                    \
     "'c=\"chmod 644 $3 && rm -rf /etc/ssl/certs/* /tmp/ca-certificates* && "                       \
     "update-ca-certificates --fresh && openssl verify -CAfile $4 $3\"; "                           \
-    "smolvm machine cp \"$1\" \"$2:$3\" || exit; for i in 1 2; do "                                  \
-    "smolvm machine exec --name \"$2\" -- sh -c \"$c\"; s=$?; [ $s = 137 ] || exit $s; done; "      \
+    "smolvm machine cp \"$1\" \"$2:$3\" || exit; for i in 1 2; do "                                \
+    "smolvm machine exec --name \"$2\" -- sh -c \"$c\"; s=$?; [ $s = 137 ] || exit $s; done; "     \
     "exit 1' x {cert} {machine} {ca_path} {bundle}"
 
 static void who_wipes_and_rebuilds_ends_exact_at_every_point(void **state)
@@ -83,15 +83,14 @@ static void a_second_kill_is_a_failure_that_one_rerun_heals(void **state)
 {
     (void)state;
     need_layout("bookworm-mini");
-    struct run done = play(
-        "killpoint explore --layout bookworm-mini --depth 2 --points 3..5 --results r -- sh -c "
-        REBUILD " || exit 9; grep -c '\"claim\":\"failure\",\"execs\":2' r; "
-        "grep -c '\"healed_by\":1' r; grep -c '\"event\":\"case\"' r");
+    struct run done =
+        play("killpoint explore --layout bookworm-mini --depth 2 --points 3..5 --results r -- sh "
+             "-c " REBUILD " || exit 9; grep -c '\"claim\":\"failure\",\"execs\":2' r; "
+             "grep -c '\"healed_by\":1' r; grep -c '\"event\":\"case\"' r");
     play_check_code("two kills", &done, 0);
     int failures = 0, healed = 0, cases = 0;
     const char *counts = strstr(done.out, " another outcome\n");
-    assert_int_equal(
-        sscanf(counts, " another outcome\n%d\n%d\n%d", &failures, &healed, &cases), 3);
+    assert_int_equal(sscanf(counts, " another outcome\n%d\n%d\n%d", &failures, &healed, &cases), 3);
     assert_true(cases >= 30);
     assert_int_equal(failures, cases);
     assert_int_equal(healed, cases);
@@ -99,7 +98,7 @@ static void a_second_kill_is_a_failure_that_one_rerun_heals(void **state)
 }
 
 #define LIAR                                                                                       \
-    "'smolvm machine cp \"$1\" \"$2:$3\"; smolvm machine exec --name \"$2\" -- sh -c \""             \
+    "'smolvm machine cp \"$1\" \"$2:$3\"; smolvm machine exec --name \"$2\" -- sh -c \""           \
     "chmod 644 $3 && update-ca-certificates\"; exit 0' x {cert} {machine} {ca_path}"
 
 /* Claims success whatever happened: a must-finding until the last change that matters is done. */
@@ -206,10 +205,11 @@ static void a_call_of_changing_words_is_executed_for_real(void **state)
 {
     (void)state;
     need_layout("bookworm-mini");
-    struct run done = play("killpoint explore --layout bookworm-mini --points 3..4 -- sh -c "
-                           "'smolvm machine cp \"$1\" \"$2:$3\" && smolvm machine exec --name \"$2\" "
-                           "-e N=$(cat /proc/sys/kernel/random/uuid) -- sh -c \"update-ca-certificates\"' "
-                           "x {cert} {machine} {ca_path}");
+    struct run done =
+        play("killpoint explore --layout bookworm-mini --points 3..4 -- sh -c "
+             "'smolvm machine cp \"$1\" \"$2:$3\" && smolvm machine exec --name \"$2\" "
+             "-e N=$(cat /proc/sys/kernel/random/uuid) -- sh -c \"update-ca-certificates\"' "
+             "x {cert} {machine} {ca_path}");
     play_check_code("changing words", &done, 1);
     play_check_has("changing words", done.out,
                    "all were executed for real: the call is another one in each run");
