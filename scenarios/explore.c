@@ -250,7 +250,11 @@ static int play_cases(struct search *search, struct err *err)
                 search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
                 search->chosen[count++] = i;
             }
-    return explorer_play(&search->explorer, "exploring", search->jobs, count, on_case, search, err);
+    int64_t start_ms = io_now_ms();
+    int ret =
+        explorer_play(&search->explorer, "exploring", search->jobs, count, on_case, search, err);
+    found->play_ms = io_now_ms() - start_ms;
+    return ret;
 }
 
 /* --- reruns ---------------------------------------------------------------------------------- */

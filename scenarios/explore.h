@@ -100,6 +100,7 @@ struct exploration {
     size_t n_all;       /* cases that there are, before any choice */
     size_t n_places;    /* places of process scope that there are */
     size_t n_no_second; /* first states after which no second call was made */
+    int64_t play_ms;    /* what playing the cases took, reruns and checks not counted */
     char *no_shortcut;  /* why nothing could be put in place; NULL: it could */
 };
 void exploration_release(struct exploration *exploration);

@@ -11,6 +11,9 @@
 #include "audit_check.h"
 #include "trial_run.h"
 
+/* Nearly all of them settle for a second, and a small install takes less than a tenth of one. */
+#define FLIGHT 16
+
 /* What one trial needs besides itself. */
 struct prop {
     struct arming arming;
@@ -274,6 +277,7 @@ static int run_trials(struct play *play, const struct trials *trials, struct err
     const struct run_options run = {.backend = options->backend,
                                     .trials = trials,
                                     .jobs = options->jobs,
+                                    .flight = FLIGHT,
                                     .keep = play->explorer->keeps ? KEEP_ALL : KEEP_NONE,
                                     .deadline_ms = play->explorer->deadline_ms,
                                     .on_event = on_event,

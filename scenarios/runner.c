@@ -20,7 +20,7 @@
 #include "slots.h"
 #include "trial_run.h"
 
-#define FLIGHT_FACTOR 4
+#define FLIGHT_DEFAULT 4
 #define PROGRESS_MS 200
 #define REMOVE_DEADLINE_MS 5000
 #define RESULT_MAX_BYTES (16u << 20)
@@ -428,12 +428,13 @@ static void start_trials(struct runner *runner)
 {
     const struct trials *trials = runner->options->trials;
     int64_t deadline_ms = runner->options->deadline_ms;
+    unsigned flight = runner->options->flight ? runner->options->flight : FLIGHT_DEFAULT;
     if (deadline_ms && io_now_ms() >= deadline_ms) {
         runner->outcome->not_started += trials->count - runner->next;
         runner->next = trials->count;
     }
     while (runner->next < trials->count &&
-           runner->in_flight < (size_t)runner->options->jobs * FLIGHT_FACTOR) {
+           runner->in_flight < (size_t)runner->options->jobs * flight) {
         const struct trial *trial = &trials->items[runner->next++];
         struct err err;
         if (leave_out(runner, trial) || start_worker(runner, trial, &err) == 0)

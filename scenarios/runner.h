@@ -2,8 +2,8 @@
  * runner.h: playing many trials, several at a time.
  *
  * Each trial is a process of its own (trial_run.h), which sends back one JSON line; at
- * most `jobs` of their machine calls work at once, and up to four times as many trials
- * are in flight, so that a backend that sleeps holds nothing.
+ * most `jobs` of their machine calls work at once, and some times as many trials are in
+ * flight, so that a backend that sleeps holds nothing.
  *
  * A run has a folder STATE/run-PID, locked while it lives. What an earlier run that was
  * killed left there is removed by the next one.
@@ -26,6 +26,7 @@ struct run_options {
     const struct backend *backend;
     const struct trials *trials; /* in the order they are to be started */
     unsigned jobs;
+    unsigned flight;                             /* trials in flight for each of them; 0: 4 */
     enum { KEEP_NONE, KEEP_BAD, KEEP_ALL } keep; /* whose folder stays, of trials that ended */
     int64_t deadline_ms; /* of io_now_ms(): nothing is started from then on; 0: none */
     /* Called for each event, in the order of their ends. */
