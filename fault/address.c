@@ -9,19 +9,18 @@
 
 #define TAIL_MIN 6
 
-static const enum rule_place pathless_places[] = {RULE_BEGIN, RULE_SPAWN, RULE_EXIT,
-                                                  RULE_PIPEWRITE};
+static const enum rule_place process_places[] = {RULE_BEGIN, RULE_SPAWN, RULE_EXIT, RULE_PIPEWRITE};
 
 static bool is_word(const char *known, const char *word, size_t len)
 {
     return strlen(known) == len && memcmp(known, word, len) == 0;
 }
 
-static const char *find_pathless(const char *word, size_t len)
+static const char *find_process_place(const char *word, size_t len)
 {
-    for (size_t i = 0; i < sizeof pathless_places / sizeof pathless_places[0]; i++) {
-        if (is_word(rule_place_words[pathless_places[i]], word, len))
-            return rule_place_words[pathless_places[i]];
+    for (size_t i = 0; i < sizeof process_places / sizeof process_places[0]; i++) {
+        if (is_word(rule_place_words[process_places[i]], word, len))
+            return rule_place_words[process_places[i]];
     }
     return NULL;
 }
@@ -32,7 +31,7 @@ const char *address_place(const char *word, size_t len)
         if (is_word(op_name((enum op)op), word, len))
             return op_name((enum op)op);
     }
-    return find_pathless(word, len);
+    return find_process_place(word, len);
 }
 
 void address_release(struct address *address)
@@ -107,10 +106,7 @@ static int read_comm(struct parser *p, size_t len, struct address *ret)
 static int read_path(struct parser *p, const char *at, size_t len, struct address *ret)
 {
     CLEANUP(buf_release) struct buf path = BUF_INIT;
-    bool pathless = find_pathless(ret->place, strlen(ret->place));
-    if (pathless && len > 0)
-        return refuse(p, at, "\"%s\" has no path", ret->place);
-    if (!pathless && *at != '/')
+    if (*at != '/')
         return refuse(p, at, "the path must begin with \"/\", as every path in the guest does");
     buf_add(&path, "");
     int r = read_encoded(p, at, len, &path);

@@ -1,13 +1,15 @@
 /*
  * address.h: how an attempt is called, so that the name survives a rebuild of the machine.
  *
- *   ADDRESS = COMM":"PLACE":"[PATH]"#"N
+ *   ADDRESS = COMM":"PLACE":"PATH"#"N
  *
  *   COMM   the process's name as /proc has it, up to 15 bytes; it may be empty
- *   PLACE  an operation (op.h), or begin, spawn, exit, pipewrite: those have no PATH
+ *   PLACE  an operation (op.h), or begin, spawn, exit, pipewrite: places of process scope
  *   PATH   absolute in the guest, symlinked parents resolved, the name that is created or
  *          removed, for rename the source, random parts of temporary names as X; a call
- *          that means all files, such as sync(2), has "/"
+ *          that means all files, such as sync(2), has "/". Of a place of process scope the
+ *          process: "/" the tree's first, "/2/1" the first child of its second (tracer.h), for
+ *          processes that run beside each other have no order of their own
  *   N      the N-th attempt of this COMM, PLACE and PATH in the tree, from 1
  *
  * In COMM and PATH `%XX` stands for `:`, `#`, `%`, `,`, blanks and control bytes, in upper
@@ -15,7 +17,7 @@
  *
  *   openssl:symlink:/etc/ssl/certs/5ed36f99.0#1
  *   mktemp:open:/tmp/ca-certificates.crt.tmp.XXXXXX#1
- *   sh:exit:#3
+ *   sh:exit:/2/1#1
  *
  * An address book gives the attempts of one tree their addresses. The order for each
  * attempt, at its entry: address_book_temporary() when it makes a temporary, then

@@ -287,7 +287,7 @@ static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree
     char comm[RULE_COMM_MAX + 1];
     CLEANUP(address_release) struct address address = ADDRESS_INIT;
     engine_look_comm(tracee->tid, comm);
-    address_book_name(&tree->book, comm, rule_place_words[place], "", &address);
+    address_book_name(&tree->book, comm, rule_place_words[place], tracee->lineage, &address);
     if (tree->records_places) {
         struct engine_event event = {.address = &address};
         tree->owner->seen(tree, &event);

@@ -34,7 +34,7 @@ int engine_rules_match(struct engine_tree *tree, const struct tracee *tracee, en
         const struct rule *rule = &tree->rules->rules[i];
         if (rule->place != place || !rule_in_call(rule, tree->call, tree->nth) ||
             (place == RULE_BEGIN && rule->scope != RULE_PROCESS) ||
-            !rule_matches(rule, attempt ? address->path : NULL, address->comm))
+            !rule_matches(rule, address->path, address->comm))
             continue;
         if (attempt && !(rule->ops & OP_BIT(attempt->op)))
             continue;

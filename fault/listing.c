@@ -76,7 +76,7 @@ void listing_add(struct listing *listing, const struct engine_event *event)
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strverscmp(*(const char *const *)a, *(const char *const *)b); /* numbers by size */
 }
 
 static void print_places(struct listing *listing)

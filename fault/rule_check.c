@@ -45,14 +45,12 @@ static int check_place(const struct check *check)
 static int check_filters(const struct check *check)
 {
     const struct rule *rule = check->rule;
-    static const enum rule_key of_attempts[] = {RULE_KEY_COMM, RULE_KEY_WHEN, RULE_KEY_PER};
-    static const enum rule_key of_operations[] = {RULE_KEY_PATH, RULE_KEY_TIMING};
-    for (size_t i = 0; i < 2; i++) {
-        if (check->key_at[of_operations[i]] && rule->place != RULE_OPERATION)
-            return refuse(check, of_operations[i], "%s= goes with operations, not with %s",
-                          rule_key_words[of_operations[i]], place_name(rule));
-    }
-    for (size_t i = 0; i < 3; i++) {
+    static const enum rule_key of_attempts[] = {RULE_KEY_PATH, RULE_KEY_COMM, RULE_KEY_WHEN,
+                                                RULE_KEY_PER};
+    if (check->key_at[RULE_KEY_TIMING] && rule->place != RULE_OPERATION)
+        return refuse(check, RULE_KEY_TIMING, "timing= goes with operations, not with %s",
+                      place_name(rule));
+    for (size_t i = 0; i < sizeof of_attempts / sizeof *of_attempts; i++) {
         if (!check->key_at[of_attempts[i]] || !is_call_wide(rule))
             continue;
         if (rule->place == RULE_BEGIN)

@@ -26,6 +26,8 @@
  *   path=GLOB   operations: the path as addresses have it: absolute in the guest, symlinked
  *               parents resolved; for rename the source. Default: any. As in a shell, `*`,
  *               `?` and `[...]` never match a `/` but do match a leading dot; `\` quotes.
+ *               spawn, exit, pipewrite, begin of processes: which process, as addresses
+ *               have it: `/` the command itself, `/2/1` the first child of its second.
  *   comm=NAME   operations, spawn, exit, pipewrite, begin of processes: the process's name
  *               as /proc has it, the whole of it, so at most 15 bytes. Default: any.
  *   when=F[..L][+S]    where comm= is allowed: among the attempts that WHERE, path and comm

@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <xxhash.h>
 
-#define CALL_STOP 0x80 /* PTRACE_O_TRACESYSGOOD */
-#define TREE_NONE 0    /* of who has ended, or whose whole session ended before it was seen */
+#define CALL_STOP 0x80  /* PTRACE_O_TRACESYSGOOD */
+#define LINEAGE_MAX 200 /* bytes */
+#define TREE_NONE 0     /* of who has ended, or whose whole session ended before it was seen */
 
 /*
  * Every stop is paid for, so those of the second kind are left to who cannot be followed without
@@ -37,18 +39,24 @@ static bool is_thread_of(pid_t process, pid_t tid)
     return syscall(SYS_tgkill, process, tid, 0) == 0;
 }
 
+/* A number of /proc/TID/status; 0 when it cannot be read any more. */
+static pid_t read_status(pid_t tid, const char *key)
+{
+    char path[64];
+    CLEANUP(buf_release) struct buf status = BUF_INIT;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    if (io_read_file(AT_FDCWD, path, &status, 1 << 16, NULL) < 0)
+        return 0;
+    const char *line = strstr(buf_str(&status), key);
+    return line ? atoi(line + strlen(key)) : 0;
+}
+
 /* Its thread group; tid itself when it cannot be read any more. */
 static pid_t process_of(pid_t tid)
 {
     if (is_thread_of(tid, tid))
         return tid;
-    char path[64];
-    CLEANUP(buf_release) struct buf status = BUF_INIT;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
-    if (io_read_file(AT_FDCWD, path, &status, 1 << 16, NULL) < 0)
-        return tid;
-    const char *line = strstr(buf_str(&status), "\nTgid:");
-    int process = line ? atoi(line + strlen("\nTgid:")) : 0;
+    pid_t process = read_status(tid, "\nTgid:");
     return process > 0 ? process : tid;
 }
 
@@ -73,6 +81,7 @@ static void drop(struct tracer *tracer, pid_t tid)
             *at = gone->next;
             if (tracer->hooks && gone->state != TRACEE_ENDED)
                 tracer->hooks->gone(tracer, gone, gone->tree);
+            free(gone->lineage);
             free(gone);
             return;
         }
@@ -90,6 +99,7 @@ int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
         return err_set(err, errno, "trace process %d", (int)pid);
     struct tracee *first = add(tracer, pid, tree);
     first->announced = first->begun = true;
+    first->lineage = io_format("/");
     return 0;
 }
 
@@ -153,10 +163,36 @@ static void freeze(struct tracee *tracee)
         ptrace(PTRACE_INTERRUPT, tracee->tid, 0L, 0L);
 }
 
+static char *make_lineage(const char *parent, unsigned long number)
+{
+    size_t len = strlen(parent);
+    if (len > LINEAGE_MAX)
+        return io_format("/~%016llx/%lu", (unsigned long long)XXH3_64bits(parent, len), number);
+    return io_format("%s%s%lu", parent, parent[1] ? "/" : "", number);
+}
+
+static bool wants_hooks(const struct tracer *tracer, const struct tracee *tracee)
+{
+    return tracer->hooks && !tracee->freezing && tracee->state == TRACEE_STOPPED;
+}
+
+/* It stands in its first stop, and whose child it is is known, or never will be. */
+static void begin(struct tracer *tracer, struct tracee *child)
+{
+    child->awaits = 0;
+    if (!child->lineage)
+        child->lineage = io_format("/0");
+    if (wants_hooks(tracer, child))
+        tracer_resume(tracer, child, tracer->hooks->began(tracer, child, false));
+    else
+        go_on(tracer, child, 0);
+}
+
 /* A new process or thread of parent's tree; its own stops, even its end, may have come before. */
-static void adopt(struct tracer *tracer, const struct tracee *parent, pid_t tid)
+static void adopt(struct tracer *tracer, struct tracee *parent, pid_t tid)
 {
     struct tracee *child = find(tracer, tid);
+    unsigned long number = ++parent->children;
     if (child && child->state == TRACEE_ENDED) {
         drop(tracer, tid);
         return;
@@ -167,8 +203,12 @@ static void adopt(struct tracer *tracer, const struct tracee *parent, pid_t tid)
     }
     child->announced = true;
     child->tree = parent->tree;
+    if (!child->lineage)
+        child->lineage = make_lineage(parent->lineage ? parent->lineage : "/0", number);
     if (parent->freezing)
         freeze(child);
+    if (child->awaits)
+        begin(tracer, child);
 }
 
 /*
@@ -201,9 +241,27 @@ static int read_message(const struct tracee *tracee, int event, unsigned long *r
     return stop.si_code >> 8 == event ? 0 : -ESRCH;
 }
 
-static bool wants_hooks(const struct tracer *tracer, const struct tracee *tracee)
+/* Its parent's event is still to come: the parent is there, and in no state to lose it. */
+static bool is_announced_later(const struct tracer *tracer, struct tracee *child)
 {
-    return tracer->hooks && !tracee->freezing && tracee->state == TRACEE_STOPPED;
+    if (child->announced || !tracer->hooks)
+        return false;
+    pid_t parent = read_status(child->tid, "\nPPid:");
+    const struct tracee *found = parent > 0 ? find(tracer, parent) : NULL;
+    if (!found || found->state == TRACEE_KILLED || found->state == TRACEE_ENDED)
+        return false;
+    child->awaits = parent;
+    return true;
+}
+
+/* Whoever waited for a word of this process waits for nothing. */
+static void begin_unannounced(struct tracer *tracer, pid_t parent)
+{
+    for (struct tracee *at = tracer->tracees, *next; at; at = next) {
+        next = at->next;
+        if (at->awaits == parent)
+            begin(tracer, at);
+    }
 }
 
 static void spawned(struct tracer *tracer, struct tracee *parent, pid_t tid)
@@ -282,10 +340,10 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
     tracee->in_vfork = false;
     if (first && tracee->tid != tracee->process)
         tracer_tell_execs(tracee);
-    if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process &&
-        wants_hooks(tracer, tracee))
-        tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, false));
-    else if (event == PTRACE_EVENT_STOP)
+    if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process) {
+        if (!is_announced_later(tracer, tracee))
+            begin(tracer, tracee);
+    } else if (event == PTRACE_EVENT_STOP)
         go_on(tracer, tracee, 0);
     else if (signum == (SIGTRAP | CALL_STOP) && wants_hooks(tracer, tracee))
         tracer_resume(tracer, tracee, tracer->hooks->left(tracer, tracee));
@@ -320,6 +378,7 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
         if (tracer->hooks)
             tracer->hooks->gone(tracer, tracee, tree);
     }
+    begin_unannounced(tracer, pid);
     if (freezing)
         kill_when_still(tracer, tree);
     return TRACER_ENDED;

@@ -34,15 +34,21 @@ struct tracee {
     pid_t tid;
     pid_t process; /* its thread group */
     int tree;
+    /* Which process it is, the same in every run: "/" the tree's first, "/2/1" the first child of
+     * its second. A child whose parent died before it was told is "/0" of whom it had; a long one
+     * begins with a digest. NULL until it is announced. */
+    char *lineage;
     struct engine_stop *stop; /* of the hooks' owner; NULL at first */
     enum tracee_state state;
     bool begun;     /* its first stop was seen */
     bool announced; /* by its parent's event; who ends before that is kept until it comes */
-    bool in_vfork;  /* its last stop was a vfork, and until its child executes or ends nothing
-                       wakes it; after that it has changed no file yet, or it had stopped again */
-    bool exiting;   /* runs nothing more; of a process with threads, whose first one's end is told
-                       when all threads ended */
-    bool freezing;  /* to be left in its next stop */
+    pid_t awaits;   /* the parent whose event is to come before began() is called; 0: none */
+    unsigned long children;
+    bool in_vfork; /* its last stop was a vfork, and until its child executes or ends nothing
+                      wakes it; after that it has changed no file yet, or it had stopped again */
+    bool exiting;  /* runs nothing more; of a process with threads, whose first one's end is told
+                      when all threads ended */
+    bool freezing; /* to be left in its next stop */
     struct tracee *next;
 };
 
@@ -62,8 +68,9 @@ struct tracer_hooks {
     enum tracer_next (*entered)(struct tracer *, struct tracee *, unsigned data);
     /* At its exit, when it was let run to there. */
     enum tracer_next (*left)(struct tracer *, struct tracee *);
-    /* The first stop of a new process, or just after an execve: the first one of a tree, one that
-     * ended other threads, and where tracer_tell_execs() asked for it. */
+    /* The first stop of a new process, once its parent's event has told whose it is, or just after
+     * an execve: the first one of a tree, one that ended other threads, and where
+     * tracer_tell_execs() asked for it. */
     enum tracer_next (*began)(struct tracer *, struct tracee *, bool executed);
     /* Just after a fork, in the parent. */
     enum tracer_next (*spawned)(struct tracer *, struct tracee *);

@@ -68,16 +68,10 @@ static int take_line(struct crash_points *points, const json_t *line, struct err
     return 0;
 }
 
-/* By their text up to N, then by N. */
+/* Numbers in them by their size. */
 static int by_address(const void *a, const void *b)
 {
-    const char *one = *(char *const *)a, *other = *(char *const *)b;
-    size_t len = strcspn(one, "#"), other_len = strcspn(other, "#");
-    int order = strncmp(one, other, len < other_len ? len : other_len);
-    if (order != 0 || len != other_len)
-        return order ? order : len < other_len ? -1 : 1;
-    long n = atol(one + len + 1), other_n = atol(other + len + 1);
-    return (n > other_n) - (n < other_n);
+    return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
 static int read_places(struct crash_points *points, struct err *err)

@@ -145,8 +145,8 @@ static const struct row end_rows[] = {
      "$FR --list --scope process -- sh -c 'true | cat' | cut -f 2 | "
      "grep -v pipewrite",
      0,
-     "cat:begin:#1\ncat:exit:#1\nsh:begin:#1\nsh:begin:#2\nsh:begin:#3\nsh:exit:#1\nsh:exit:#2\n"
-     "sh:spawn:#1\nsh:spawn:#2\n",
+     "cat:begin:/2#1\ncat:exit:/2#1\nsh:begin:/#1\nsh:begin:/1#1\nsh:begin:/2#1\nsh:exit:/#1\n"
+     "sh:exit:/1#1\nsh:spawn:/#1\nsh:spawn:/#2\n",
      NULL},
     {"names are encoded", "$FR --list -- sh -c 'echo >\"a:b c\"' | sed s,$PWD,D,", 0,
      "1\tsh:open:D/a%3Ab%20c#1\n2\tsh:write:D/a%3Ab%20c#1\n", NULL},
@@ -163,6 +163,20 @@ static void a_command_ends_as_it_would_alone(void **state)
         check_row(&end_rows[i]);
         free(faultrun_out("rm -rf ./*"));
     }
+}
+
+/* Whoever of a pipeline comes first: a process is known by its place among its parent's children.
+ */
+static void processes_beside_each_other_have_the_same_names_each_time(void **state)
+{
+    (void)state;
+    CLEANUP(run_release)
+    struct run done = faultrun_play(
+        "for i in $(seq 40); do $FR --list --scope process --report 3 -- sh -c 'for i in 1 2 3; do "
+        "(true; echo a | sed s/a/b/ | cat) & done; wait; (sleep 0 & sleep 0; :) | cat' "
+        "3>&1 >/dev/null | md5sum; done | sort -u | wc -l");
+    check_success(&done);
+    assert_string_equal(done.out, "1\n");
 }
 
 static void digests_do_not_know_random_names(void **state)
@@ -356,6 +370,7 @@ int main(void)
         faultrun_test(a_point_by_its_address_is_the_same_point),
         faultrun_test(wrong_usage_says_where),
         faultrun_test(a_command_ends_as_it_would_alone),
+        faultrun_test(processes_beside_each_other_have_the_same_names_each_time),
         faultrun_test(digests_do_not_know_random_names),
         faultrun_test(an_error_is_the_call_s_own),
         faultrun_test(rules_act_as_they_say),

@@ -49,7 +49,7 @@ static const struct {
     int ret;
     const char *fragment;
 } rejected[] = {
-    {"a mistake", "begin:path=/x", -EINVAL, "rule 1, column 7: path= goes with operations"},
+    {"a mistake", "begin:path=/x", -EINVAL, "rule 1, column 7: path= goes with begin only under"},
     {"rules count, lines do not", "# x\n\nbegin\n  renam\n", -EINVAL,
      "rule 2, column 3: the place"},
     {"a comment behind a rule", "begin # x", -EINVAL, "rule 1, column 6: "},

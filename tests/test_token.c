@@ -12,7 +12,7 @@ static void what_is_printed_is_read_again(void **state)
     static const char *const rows[] = {
         HEAD "tree:openssl:symlink:/etc/ssl/certs/451e2d0a.0#1",
         HEAD "tree:end",
-        HEAD "process:sed:pipewrite:#12",
+        HEAD "process:sed:pipewrite:/3/1#12",
         HEAD "torn:sed:write:/etc/ssl/certs/ca-certificates.crt.new#4:persist=820",
         HEAD "tree:mv:rename:/a+b#2+sed:write:/c+d#3",
         HEAD "tree:mv:rename:/a#2+end",
@@ -94,7 +94,8 @@ static void a_token_is_a_rule_for_each_of_its_kills(void **state)
     } rows[] = {
         {HEAD "tree:mv:rename:/a#2+end",
          {"exec#1 rename:comm=mv:path=/a:when=2:scope=tree", "exec#2 end"}},
-        {HEAD "process:sed:pipewrite:#12", {"exec#1 pipewrite:comm=sed:when=12:scope=process"}},
+        {HEAD "process:sed:pipewrite:/3/1#12",
+         {"exec#1 pipewrite:comm=sed:path=/3/1:when=12:scope=process"}},
         {HEAD "torn:sed:write:/x#4:persist=820",
          {"exec#1 write:comm=sed:path=/x:when=4:scope=tree:persist=820"}},
     };
