@@ -78,7 +78,7 @@ $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(F
 $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 	$(call say,LD)
 	$(call link,-lcmocka -lcrypto -ljansson)
-$(BUILD)/tests/bench: $(OBJ)/tests/bench.o $(RUNNER) $(FAKES) $(FAULT)
+$(BUILD)/tests/bench: $(call objs,$(wildcard tests/bench*.c)) $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 $(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
@@ -110,7 +110,7 @@ repeat: programs ## the suite again and again, shuffled, under load: does a verd
 	$(Q)$(SUDO) ci/repeat $(BUILD) $(or $(N),50) bookworm
 bench: ## paired timings
 	$(Q)$(MAKE) --no-print-directory VARIANT=release programs build/release/tests/bench
-	$(Q)$(SUDO) ci/layouts bookworm bookworm-mini
+	$(Q)$(SUDO) ci/layouts bookworm bookworm-mini bookworm-20 bookworm-80
 	$(Q)$(SUDO) build/release/tests/bench
 format: ## put every source file into the house format
 	clang-format -i $(wildcard */*.[ch])

@@ -120,9 +120,10 @@ static int digest(const char *path, const char *data, size_t len, X509 *x509, st
         !EVP_Digest(data, len, sum, &sum_len, EVP_sha256(), NULL))
         return openssl_error(error, path, "SHA-256");
     for (size_t i = 0; i < print_len; i++)
-        snprintf(cert->fingerprint + 3 * i, 4, "%02X%s", print[i], i + 1 < print_len ? ":" : "");
+        snprintf(cert->fingerprint + 3 * i, sizeof cert->fingerprint - 3 * i, "%02X%s", print[i],
+                 i + 1 < print_len ? ":" : "");
     for (size_t i = 0; i < sum_len; i++)
-        snprintf(cert->file_sha256 + 2 * i, 3, "%02x", sum[i]);
+        snprintf(cert->file_sha256 + 2 * i, sizeof cert->file_sha256 - 2 * i, "%02x", sum[i]);
     return 0;
 }
 

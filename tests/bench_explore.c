@@ -1,0 +1,237 @@
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../fault/home.h"
+#include "../scenarios/cmdline.h"
+#include "../scenarios/explore.h"
+#include "../scenarios/trial_run.h"
+
+#define SAMPLES 9
+#define REPEATS 5 /* of an exploration that takes seconds */
+
+struct lab {
+    struct buf ca, key;
+    char *faultrun;
+    unsigned cores;
+};
+
+/* --- the plain way ------------------------------------------------------------------------ */
+
+/* A copy whose install was killed at that point; then what a rerun takes, on a core by itself. */
+static double time_recovery(const struct lab *lab, const struct layout *layout, unsigned point)
+{
+    CLEANUP(io_free) char *number = io_format("%u", point);
+    const char *const killer[] = {lab->faultrun, "--point", number, "--", NULL};
+    const char *const plain[] = {NULL};
+    int status;
+    bench_make_copy("a", layout, &lab->ca);
+    pid_t pid = bench_start(killer, "a", BENCH_INSTALL, -1);
+    bench_must(waitpid(pid, &status, 0) == pid, "install");
+    double ms = bench_run(plain, "a", BENCH_INSTALL, 0);
+    bench_remove_copy("a");
+    return ms;
+}
+
+/* The median over points that are spread evenly. */
+static double median_recovery(const struct lab *lab, const struct layout *layout, size_t points)
+{
+    double ms[SAMPLES];
+    for (size_t i = 0; i < SAMPLES; i++)
+        ms[i] = time_recovery(lab, layout, (unsigned)(1 + points * i / SAMPLES));
+    return bench_median(ms, SAMPLES);
+}
+
+/* Kills strace and its tree when it has told of so many calls; 0: never. Returns the calls. */
+static size_t read_log(pid_t pid, size_t calls)
+{
+    CLEANUP(io_close) int fd = open("log", O_RDONLY | O_CLOEXEC);
+    char chunk[4096];
+    ssize_t n;
+    size_t seen = 0;
+    bench_must(fd >= 0, "log");
+    while ((n = read(fd, chunk, sizeof chunk)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            seen += chunk[i] == '\n';
+        if (calls && seen >= calls) {
+            kill(-pid, SIGKILL);
+            calls = 0;
+        }
+    }
+    int status;
+    bench_must(waitpid(pid, &status, 0) == pid, "strace");
+    return seen;
+}
+
+/* ms of one point the way of strace: killed at a call, and run again; on a core by itself. */
+static double time_strace(const struct lab *lab, const struct layout *layout,
+                          const struct bench_strace *strace, size_t calls, size_t *ret_calls)
+{
+    const char *const plain[] = {NULL};
+    bench_make_copy("a", layout, &lab->ca);
+    int64_t start_ns = io_now_ns();
+    *ret_calls = read_log(bench_start(strace->argv, "a", BENCH_INSTALL, 0), calls);
+    bench_run(plain, "a", BENCH_INSTALL, 0);
+    double ms = bench_ms_since(start_ns);
+    bench_remove_copy("a");
+    return ms;
+}
+
+static double median_strace(const struct lab *lab, const struct layout *layout)
+{
+    struct bench_strace strace;
+    double ms[SAMPLES];
+    size_t all, seen;
+    bench_must(mkfifo("log", 0600) == 0, "log");
+    bench_strace_init(&strace, "log");
+    time_strace(lab, layout, &strace, 0, &all);
+    for (size_t i = 0; i < SAMPLES; i++)
+        ms[i] = time_strace(lab, layout, &strace, 1 + all * i / SAMPLES, &seen);
+    free(strace.trace);
+    unlink("log");
+    return bench_median(ms, SAMPLES);
+}
+
+/* --- our way --------------------------------------------------------------------------------- */
+
+struct measured {
+    double wall_ms, play_ms;
+    size_t cases, points, states;
+};
+
+static struct measured run_explore(const struct lab *lab, const char *layout, unsigned scopes,
+                                   const char *settle, bool no_shortcut)
+{
+    const char *command[] = {"{bin}/provision-ca", "--policy",  "upstream", "--settle", settle,
+                             "--machine",          "{machine}", "--plan",   "{plan}",   NULL};
+    struct backend backend;
+    struct exploration found;
+    struct err err;
+    if (backend_from_command(command, &backend, &err) < 0)
+        bench_give_up("backend", &err);
+    const struct explore_options options = {.backend = &backend,
+                                            .backend_name = "upstream",
+                                            .layout = layout,
+                                            .backend_digest = "-",
+                                            .layout_digest = "000000000000",
+                                            .scopes = scopes,
+                                            .depth = 1,
+                                            .call = RULE_EXEC,
+                                            .nth = 1,
+                                            .choice = CHOOSE_ALL,
+                                            .no_shortcut = no_shortcut,
+                                            .jobs = lab->cores};
+    int64_t start_ns = io_now_ns();
+    int ret = explore(&options, &found, &err);
+    if (ret < 0)
+        bench_give_up(layout, &err);
+    struct measured outcome = {.wall_ms = bench_ms_since(start_ns),
+                               .play_ms = (double)found.play_ms,
+                               .cases = found.n_cases,
+                               .points = found.points.count,
+                               .states = found.points.n_states};
+    exploration_release(&found);
+    backend_release(&backend);
+    return outcome;
+}
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+static void open_layout(const char *name, struct layout *layout)
+{
+    struct err err;
+    *layout = (struct layout)LAYOUT_INIT;
+    if (layout_open(name, layout, &err) < 0)
+        bench_give_up(name, &err);
+}
+
+static void print_number(const char *what, const char *unit, double value)
+{
+    printf("  %-62s %8.2f  %s\n", what, value, unit);
+    fflush(stdout);
+}
+
+static void bench_whole(const struct lab *lab)
+{
+    CLEANUP(layout_release) struct layout layout;
+    open_layout("bookworm", &layout);
+    struct measured real = run_explore(lab, "bookworm", EXPLORE_TREE, "1", true);
+    struct measured ours = run_explore(lab, "bookworm", EXPLORE_TREE, "1", false);
+    double recovery = median_recovery(lab, &layout, ours.points);
+    double strace = median_strace(lab, &layout);
+    double least = (double)ours.states * recovery / lab->cores;
+    double per_point = ours.play_ms * lab->cores / (double)ours.cases;
+    printf("Every crash point of upstream on bookworm, all roots, tree scope: %zu states, %u "
+           "cores\n",
+           ours.states, lab->cores);
+    print_number("a plain recovery install, median over 9 points, one core", "ms", recovery);
+    print_number("the whole exploration, settle 1 s", "s", ours.wall_ms / 1e3);
+    print_number("of which playing the states", "s", ours.play_ms / 1e3);
+    print_number("whole against states x recovery / cores (at most 1.25)", "times",
+                 ours.wall_ms / least);
+    print_number("every prefix executed again, against it (at least 1.35)", "times",
+                 real.wall_ms / ours.wall_ms);
+    print_number("the same, playing alone (the limit is 1.5)", "times",
+                 real.play_ms / ours.play_ms);
+    print_number("strace, killed at a call, and a rerun, against a point of ours", "times",
+                 strace / per_point);
+}
+
+/* How the cost of a point grows with the roots; without settling, which takes no core. */
+static void bench_growth(const struct lab *lab)
+{
+    static const char *const names[] = {"bookworm-mini", "bookworm-20", "bookworm-80", "bookworm"};
+    printf("A point of tree scope against a plain recovery install, no settle, medians:\n");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CLEANUP(layout_release) struct layout layout;
+        double ratios[REPEATS], harness[REPEATS];
+        size_t repeats = i < 2 ? REPEATS : 1;
+        open_layout(names[i], &layout);
+        for (size_t k = 0; k < repeats; k++) {
+            struct measured ours = run_explore(lab, names[i], EXPLORE_TREE, "0", false);
+            double recovery = median_recovery(lab, &layout, ours.points);
+            double point = ours.play_ms * lab->cores / (double)ours.cases;
+            ratios[k] = point / recovery;
+            harness[k] = point - recovery;
+        }
+        CLEANUP(io_free) char *what = io_format("%s, %d roots", names[i], layout.roots);
+        bench_print_row(what, "times", ratios, repeats);
+        bench_print_row("  more than the install", "ms", harness, repeats);
+    }
+}
+
+static void bench_minis(const struct lab *lab)
+{
+    static const char *const names[] = {"bullseye-mini", "bookworm-mini", "trixie-mini"};
+    printf("Five roots, tree and process scope, every point (under 60 s is wanted):\n");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct measured ours =
+            run_explore(lab, names[i], EXPLORE_TREE | EXPLORE_PROCESS, "1", false);
+        CLEANUP(io_free) char *what = io_format("%s, %zu cases", names[i], ours.cases);
+        print_number(what, "s", ours.wall_ms / 1e3);
+    }
+}
+
+void bench_explore(void)
+{
+    struct err err;
+    CLEANUP(io_free) char *fixtures = NULL;
+    struct lab lab = {.cores = cmdline_cores()};
+    if (home_find("scenarios/fixtures", &fixtures, &err) < 0 ||
+        home_find("bin/faultrun", &lab.faultrun, &err) < 0 ||
+        trial_read_ca(fixtures, "ca", &lab.ca, &lab.key, &err) < 0)
+        bench_give_up("fixtures", &err);
+    bench_whole(&lab);
+    bench_growth(&lab);
+    bench_minis(&lab);
+    buf_release(&lab.ca);
+    buf_release(&lab.key);
+    io_free(&lab.faultrun);
+}
