@@ -395,6 +395,28 @@ static int finish_recording(struct call *call, const struct engine_tree *tree, s
     return recording_end(&call->vmm->recording, call, tree, err);
 }
 
+/*
+ * While it traces, the VMM shares a core with its guest: a stop then wakes nobody on another one,
+ * and installs recorded beside each other take a fifth less (make bench). Not longer than that:
+ * machines that play in turn would meet on one core and leave another idle.
+ */
+static void stay_on_core(struct vmm *vmm)
+{
+    cpu_set_t core;
+    int number = sched_getcpu();
+    if (number < 0 || vmm->on_core || sched_getaffinity(0, sizeof vmm->cores, &vmm->cores) < 0)
+        return;
+    CPU_ZERO(&core);
+    CPU_SET((size_t)number, &core);
+    vmm->on_core = sched_setaffinity(0, sizeof core, &core) == 0; /* refused: it is slower */
+}
+
+static void leave_core(struct vmm *vmm)
+{
+    if (vmm->on_core && !vmm->engine.trees)
+        vmm->on_core = sched_setaffinity(0, sizeof vmm->cores, &vmm->cores) < 0;
+}
+
 static void on_tree_ended(struct engine_tree *tree)
 {
     struct call_tree *traced = container_of(tree, struct call_tree, tree);
@@ -407,6 +429,7 @@ static void on_tree_ended(struct engine_tree *tree)
     if (tree->err.msg[0])
         traced->vmm->distrust = tree->err;
     engine_tree_release(tree);
+    leave_core(traced->vmm);
     faults_release(&traced->faults);
     free(traced);
 }
@@ -430,20 +453,6 @@ static void put_in_place(struct call *call, const struct replay *replay)
         call_finish(call);
 }
 
-/*
- * From now on the VMM and its guest share a core: a stop then wakes nobody on another one, and
- * installs recorded beside each other take a fifth less (make bench).
- */
-static void stay_on_core(void)
-{
-    cpu_set_t core;
-    int number = sched_getcpu();
-    CPU_ZERO(&core);
-    if (number >= 0)
-        CPU_SET((size_t)number, &core);
-    sched_setaffinity(0, sizeof core, &core); /* where it is refused, it is slower */
-}
-
 /* Starts the command, under the engine where a rule needs that. */
 static int spawn_traced(struct call *call, struct err *err)
 {
@@ -462,10 +471,10 @@ static int spawn_traced(struct call *call, struct err *err)
     tree.records_places = recorded;
     bool stops = engine_needs_filter(&tree);
     int ret = 0;
-    if (stops && !vmm->filter.program) {
-        stay_on_core();
+    if (stops)
+        stay_on_core(vmm);
+    if (stops && !vmm->filter.program)
         ret = filter_build(FILTER_EXITS, &vmm->filter, err);
-    }
     if (ret == 0 && recorded)
         ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);
     if (ret == 0)

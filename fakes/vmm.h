@@ -17,6 +17,8 @@
 #ifndef KILLPOINT_VMM_H
 #define KILLPOINT_VMM_H
 
+#include <sched.h>
+
 #include "call.h"
 #include "recording.h"
 
@@ -37,6 +39,8 @@ struct vmm {
     struct call *stopper;       /* the connection of the CLI that stops the machine */
     struct recording recording; /* of one call, or of none */
     struct replays replays;     /* what is put in place of calls */
+    cpu_set_t cores;            /* the VMM's own, while on_core */
+    bool on_core;               /* it traces, and stays on one of them */
     bool loses_files;           /* a rule may lose files, so syncs are followed */
     struct err distrust;        /* why a call's processes were not followed exactly; "": all were */
     struct call *calls;
