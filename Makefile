@@ -32,6 +32,8 @@ IMPL := $(call objs,$(call src,impl))
 
 PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/bin/faultrun $(BUILD)/fakes/smolvm
 TEST_LAYOUTS := bookworm bookworm-mini bullseye-mini trixie-mini host
+PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-mini \
+  bookworm-deselected bookworm-local bookworm-hook host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 # Not with a sanitizer's runtime: they play a static faultrun in a guest, or weigh its memory.
 ifeq ($(VARIANT),asan)
@@ -87,7 +89,7 @@ $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(
 	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 
 # --- what people call --------------------------------------------------------
-.PHONY: run test unit testprograms valgrind asan check repeat bench format help clean distclean
+.PHONY: run test unit testprograms valgrind asan check repeat prove bench format help clean distclean
 run: ## play the suite with both policies on bookworm (sets everything up)
 	$(Q)ci/deps
 	$(Q)$(MAKE) --no-print-directory programs
@@ -108,6 +110,9 @@ check: ## format, headers, arrows between folders, clang, clang-tidy
 repeat: programs ## the suite again and again, shuffled, under load: does a verdict differ?
 	$(Q)$(SUDO) ci/layouts bookworm
 	$(Q)$(SUDO) ci/repeat $(BUILD) $(or $(N),50) bookworm
+prove: programs ## every crash point of both policies on every layout (about an hour)
+	$(Q)$(SUDO) ci/layouts $(PROVE_LAYOUTS)
+	$(Q)$(SUDO) ci/prove $(BUILD) $(BUILD)/prove
 bench: ## paired timings
 	$(Q)$(MAKE) --no-print-directory VARIANT=release programs build/release/tests/bench
 	$(Q)$(SUDO) ci/layouts bookworm bookworm-mini bookworm-20 bookworm-80
