@@ -42,7 +42,8 @@ void attempt_release(struct attempt *attempt);
 
 /*
  * The thread stands at the entry of a call that is the filter's row (of op_calls()).
- * Errors: -ESRCH when it was killed meanwhile; those of reading /proc.
+ * Errors: -ESRCH when it was killed meanwhile; -EACCES or -EPERM when it is out of sight
+ * (sight.h); others of reading /proc.
  */
 int attempt_read(pid_t tid, unsigned row, const struct resolve_root *root,
                  struct attempt *ret_attempt, struct err *err);

@@ -102,7 +102,7 @@ static void enqueue(struct engine_stop *stop)
 
 static void read_attempt(struct engine_stop *stop)
 {
-    struct err err;
+    struct err err = {""};
     attempt_release(&stop->attempt);
     stop->attempt = (struct attempt)ATTEMPT_INIT;
     int ret = attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err);
@@ -206,7 +206,7 @@ static void touch(struct engine_stop *stop)
 {
     struct engine_tree *tree = stop->tree;
     const struct attempt *attempt = &stop->attempt;
-    struct err err;
+    struct err err = {""};
     if (attempt->op == OP_SYNC || (!tree->records && !tree->stop_at_point))
         return;
     int ret = tree_state_touch(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
@@ -223,7 +223,7 @@ static void look_again(struct engine_stop *stop)
 {
     struct engine_tree *tree = stop->tree;
     const struct attempt *attempt = &stop->attempt;
-    struct err err;
+    struct err err = {""};
     int ret = tree_state_update(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
                                 attempt->has_target, attempt->range, &err);
     if (ret == 0 && attempt->has_target)
@@ -307,7 +307,7 @@ static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree
 
 static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree *tree)
 {
-    struct err err;
+    struct err err = {""};
     err_text(&err, ENOTSUP,
              "a 32-bit program runs in the tree, whose calls cannot be told: the tree was killed");
     distrust(tree, &err);
@@ -319,7 +319,7 @@ static struct engine_tree *find_set_up_tree(const struct engine *engine,
                                             const struct tracee *tracee)
 {
     struct engine_tree *tree = find_tree(engine, tracee->tree);
-    struct err err;
+    struct err err = {""};
     if (!tree || tree->set_up)
         return tree;
     tree->set_up = true;

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sight.h"
+
 void engine_look_comm(pid_t tid, char comm[RULE_COMM_MAX + 1])
 {
     char path[64];
@@ -21,7 +23,7 @@ int engine_look_at_start(struct engine_tree *tree, pid_t tid, struct err *err)
         char path[64];
         struct stat st;
         snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, fd);
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        if (sight_stat(tid, path, &st) == 0 && S_ISREG(st.st_mode)) {
             tree->own_files[fd].dev = st.st_dev;
             tree->own_files[fd].ino = st.st_ino;
         }
@@ -47,7 +49,7 @@ void engine_look_at_mapping(struct engine_tree *tree, pid_t tid)
     if (arch_read(tid, &regs) < 0)
         return;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)arch_argument(&regs, 4));
-    if (lstat(path, &st) == 0 && (st.st_mode & S_IWUSR) && stat(path, &st) == 0 &&
+    if (lstat(path, &st) == 0 && (st.st_mode & S_IWUSR) && sight_stat(tid, path, &st) == 0 &&
         S_ISREG(st.st_mode) && st.st_nlink > 0)
         tree->mappings++;
 }
