@@ -464,7 +464,7 @@ static int spawn_traced(struct call *call, struct err *err)
     int ret = 0;
     if (stops && !vmm->filter.program) {
         stay_on_core();
-        ret = filter_build(FILTER_EXITS, &vmm->filter, err);
+        ret = filter_build(FILTER_EXITS | FILTER_SENDS, &vmm->filter, err);
     }
     if (ret == 0 && recorded)
         ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);

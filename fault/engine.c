@@ -340,6 +340,9 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
         return refuse_foreign(engine, tree);
     if (data == FILTER_EXIT_GROUP)
         return at_place(engine, tree, tracee, RULE_EXIT);
+    if (data == FILTER_SEND)
+        return engine_look_is_socket(tracee->tid) ? at_place(engine, tree, tracee, RULE_PIPEWRITE)
+                                                  : TRACER_RUN;
     if (data == FILTER_MMAP) {
         engine_look_at_mapping(tree, tracee->tid);
         return TRACER_RUN;
@@ -553,6 +556,14 @@ int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, str
 enum tracer_result engine_status(struct engine *engine, pid_t pid, int status)
 {
     return tracer_status(&engine->tracer, pid, status);
+}
+
+bool engine_holds(const struct engine *engine, const struct engine_tree *tree)
+{
+    for (const struct tracee *at = engine->tracer.tracees; at; at = at->next)
+        if (at->stop && at->stop->tree == tree && at->stop->state == STOP_DELAYED)
+            return true;
+    return false;
 }
 
 int engine_verify(struct engine_tree *tree, struct err *err)

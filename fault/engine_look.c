@@ -41,6 +41,17 @@ bool engine_look_is_own_file(const struct engine_tree *tree, const struct attemp
     return false;
 }
 
+bool engine_look_is_socket(pid_t tid)
+{
+    struct arch_regs regs;
+    struct stat st;
+    char path[64];
+    if (arch_read(tid, &regs) < 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)arch_argument(&regs, 0));
+    return sight_stat(tid, path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void engine_look_at_mapping(struct engine_tree *tree, pid_t tid)
 {
     struct arch_regs regs;

@@ -76,6 +76,7 @@ static void free_entry(void *node)
 void tree_state_release(struct tree_state *state)
 {
     tdestroy(state->entries, free_entry);
+    free(state->unreadable);
     *state = (struct tree_state)TREE_STATE_INIT;
 }
 
@@ -140,7 +141,8 @@ static int forgive(struct reader *r, int errnum, const char *what)
 {
     if (errnum != EACCES && errnum != EPERM)
         return err_set(r->err, errnum, "%s %s", what, r->entry->path);
-    r->state->unreadable = true;
+    if (!r->state->unreadable)
+        r->state->unreadable = io_format("%s", r->entry->path);
     return 0;
 }
 

@@ -29,7 +29,8 @@ struct tree_state {
     void *entries;      /* tsearch(3): by path */
     uint64_t digest[2]; /* compare it with that before the call */
     size_t n_linked;    /* entries that began with more names than one */
-    bool unreadable;    /* a file could not be read: a change of its content alone is not seen */
+    char *unreadable;   /* owned: the first file that could not be read, so that a change of its
+                           content alone is not seen; NULL: none */
 };
 #define TREE_STATE_INIT                                                                            \
     {                                                                                              \

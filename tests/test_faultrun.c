@@ -83,8 +83,28 @@ static const struct faultrun_row usage_rows[] = {
     {"json without a list", "$FR --json -- true", 2, "", "go with --list"},
     {"no such program", "$FR -- nosuch", 127, "", "nosuch"},
     {"no program", "$FR -- /etc/passwd", 126, "", "/etc/passwd"},
-    {"a point that there is not", "$FR --point 9 -- true", 0, "", "no point 9"},
-    {"a rule that did not fire", "$FR --inject unlink -- true", 0, "", "did not fire: unlink"},
+    {"a point that there is not", "$FR --point 9 -- true", 125, "",
+     "no point 9: the command has 0"},
+    {"an address that there is not", "$FR --point sh:open:/none#1 -- true", 125, "",
+     "did not fire: open:path=/none:comm=sh:when=1"},
+    {"a rule that did not fire", "$FR --inject unlink -- true", 125, "",
+     "did not fire: unlink (its place was there 0 times)"},
+    {"a rule that came too early", "touch f g; $FR --inject unlink:when=3 -- rm f g", 125, "",
+     "(its place was there 2 times)"},
+    {"a rule that did not fire, and a failure", "$FR --inject unlink -- sh -c 'exit 7'", 7, "",
+     "did not fire"},
+    {"a point past all numbers", "$FR --point 99999999999999999999999 -- true", 2, "",
+     "counted from 1"},
+    {"a point with a blank", "$FR --point ' 3' -- true", 2, "", "--point= 3: "},
+    {"a point with a sign", "$FR --point +1 -- true", 2, "", "--point=+1: "},
+    {"a scope of nothing", "$FR --scope process -- true", 2, "", "goes with --point or --list"},
+    {"no rule", "$FR --inject '' -- true", 2, "", "one rule is meant"},
+    {"a comment", "$FR --inject ' # x' -- true", 2, "", "one rule is meant"},
+    {"two rules in one", "$FR --inject 'write\nunlink' -- true", 2, "", "one rule is meant"},
+    {"a file of rules", "echo unlink >r; $FR --inject @r -- true", 2, "", "takes @FILE"},
+    {"without /proc", "unshare -m sh -c 'mount -t tmpfs none /proc; exec $FR -- true'", 125, "",
+     "/proc is not mounted"},
+    {"with another's /proc", "unshare -p -f $FR -- true", 125, "", "/proc is not mounted, or"},
 };
 
 static void wrong_usage_says_where(void **state)
@@ -237,7 +257,7 @@ static const struct faultrun_row action_rows[] = {
     {"a shared mapping is counted",
      "$FR --list --json -- perl -e 'open F, q(+>m); truncate F, 4096; "
      "syscall(9, 0, 4096, 3, 1, fileno F, 0) > 0 or die' | grep -o 'mappings\":[0-9]*'",
-     0, "mappings\":1\n", NULL},
+     0, "mappings\":1\n", "1 shared writable mappings"},
     {"io_uring is not there", "$FR -- perl -e 'syscall(425, 1, 0); print $! + 0'", 0, "38", NULL},
 };
 

@@ -47,10 +47,150 @@ static void who_changed_its_user_is_seen_or_said_not_to_be(void **state)
     check_all(rows, LENGTH(rows));
 }
 
+/* --- what the command finds ---------------------------------------------------------------- */
+
+#define IN_PERL                                                                                    \
+    "perl -e 'use POSIX; my $m = POSIX::SigSet->new; sigprocmask(SIG_BLOCK, undef, $m); "          \
+    "print map { ($SIG{$_} // q(-)) . q( ) } qw(INT QUIT HUP TERM CHLD XFSZ PIPE); "               \
+    "print map { $m->ismember($_) } 1 .. 31; print qq(\\n)'"
+
+static void the_command_finds_what_faultrun_found(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"descriptors",
+         "exec 7</dev/null; ls -l /proc/self/fd | sed 's/.*:.. //; s,/proc/.*,,' >a; "
+         "$FR --list --report 9 -- ls -l /proc/self/fd 9>/dev/null | sed 's/.*:.. //; "
+         "s,/proc/.*,,' >b; "
+         "$FR -- ls -l /proc/self/fd | sed 's/.*:.. //; s,/proc/.*,,' >c; "
+         "sed -i 's/pipe:.*//' a b c; diff a b && diff a c && grep -c 7 b",
+         0, "1\n", NULL},
+        {"signals", IN_PERL " >a; $FR -- " IN_PERL " >b; cmp a b", 0, "", NULL},
+        {"ignored and blocked ones",
+         "cat >s <<'END'\nuse POSIX; $SIG{$_} = 'IGNORE' for qw(INT HUP CHLD PIPE XFSZ);\n"
+         "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGUSR1, SIGTERM)); exec @ARGV;\nEND\n"
+         "perl s " IN_PERL " >a; perl s $FR -- " IN_PERL " >b; cmp a b; grep -c IGNORE b",
+         0, "1\n", NULL},
+        {"limits", "ulimit -S -f 7; $FR -- sh -c 'ulimit -f'", 0, "7\n", NULL},
+        {"nohup",
+         "(trap '' HUP; exec $FR -- sh -c 'echo >up; sleep 0.3; echo survived') & p=$!; "
+         "while ! [ -e up ]; do sleep 0.01; done; kill -HUP $p; wait $p",
+         0, "survived\n", NULL},
+        {"a limit on files that lets nothing through",
+         "(ulimit -f 0; $FR --list -- mkdir d | cut -f 2 | sed s,$PWD,D,)", 0,
+         "mkdir:mkdir:D/d#1\n", NULL},
+        {"and a list that goes to a file",
+         "(ulimit -f 0; $FR --list -- mkdir d >l); code=$?; "
+         "wc -c <l; exit $code",
+         125, "0\n", "File too large"},
+        {"no folder for temporary files",
+         "unshare -m sh -c 'mount -t tmpfs -o ro none /tmp; mount -t tmpfs -o ro none /dev/shm; "
+         "cd /run; $FR --list -- true'",
+         0, "", NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
+/* --- what cannot be told ------------------------------------------------------------------ */
+
+static void what_cannot_be_told_is_said(void **state)
+{
+    (void)state;
+    need_root();
+    static const struct faultrun_row rows[] = {
+        {"a file that may not be read",
+         "echo x >f; chmod 222 f; " NOBODY "$FR --list --json -- sh -c 'echo y >>f' | "
+         "sed s,$PWD,D, | grep -o 'unreadable\":[^,]*'",
+         0, "unreadable\":\"D/f\"\n", "may not be read"},
+        {"in a plain list", "echo x >f; chmod 222 f; " NOBODY "$FR --list -- sh -c 'echo y >>f'", 0,
+         NULL, "whether their content changes cannot be told"},
+        {"a shared mapping in a plain list",
+         "$FR --list --report 2 -- perl -e 'open F, q(+>m); truncate F, 4096; "
+         "syscall(9, 0, 4096, 3, 1, fileno F, 0) > 0 or die'",
+         0, "", "1 shared writable mappings"},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
+/* --- who is held ---------------------------------------------------------------------------- */
+
+static void a_signal_ends_a_delay_at_once(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"SIGINT",
+         "env --default-signal=INT $FR --inject mkdir:delay=60000 -- sh -c 'echo >up; mkdir d' & "
+         "p=$!; "
+         "while ! [ -s up ]; do sleep 0.01; done; sleep 0.2; kill -INT $p; wait $p; code=$?; "
+         "test -d d && echo made; exit $code",
+         130, "", NULL},
+        {"SIGTERM",
+         "env --default-signal=INT $FR --inject mkdir:delay=60000 -- sh -c 'echo >up; mkdir d' & "
+         "p=$!; "
+         "while ! [ -s up ]; do sleep 0.01; done; sleep 0.2; kill $p; wait $p; code=$?; "
+         "test -d d && echo made; exit $code",
+         143, "", NULL},
+        {"SIGINT without a delay is the command's own matter",
+         "env --default-signal=INT $FR -- sh -c 'echo >up; sleep 0.5; echo on' & p=$!; "
+         "while ! [ -s up ]; do sleep 0.01; done; kill -INT $p; wait $p",
+         0, "on\n", NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
+/* --- places --------------------------------------------------------------------------------- */
+
+static void every_write_to_a_socket_is_a_pipewrite(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"send, sendmsg",
+         "$FR --inject pipewrite:comm=perl:when=3:scope=process -- sh -c 'perl -e \""
+         "use Socket; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); for (1 .. 5) { send(A, q(x), 0); "
+         "syswrite(STDERR, \\$_) }\"; echo $?'",
+         0, "137\n", "1Killed"},
+        {"as they are listed",
+         "$FR --list --scope process -- perl -e "
+         "'use Socket; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); send(A, q(x), 0); "
+         "send(STDIN, q(x), 0)' </dev/null | grep pipewrite",
+         0, "-\tperl:pipewrite:#1\n", NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
+static void a_process_without_a_name_has_an_address(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"listed, and killed there",
+         "echo 'syscall(157, 15, my $n = q()); mkdir q(a); mkdir q(b)' >s; "
+         "a=$($FR --list -- perl s | sed -n 's/^2\t//p'); rmdir a b; echo \"$a\" | sed s,$PWD,D,; "
+         "$FR --point \"$a\" -- perl s; code=$?; ls -d ?; exit $code",
+         137, ":mkdir:D/b#1\na\ns\n", NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
+static void a_handle_cannot_truncate(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"open_by_handle_at", "$FR -- perl -e 'syscall(304, -1, 0, 512); print $! + 0'", 0, "1",
+         NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         faultrun_test(who_changed_its_user_is_seen_or_said_not_to_be),
+        faultrun_test(the_command_finds_what_faultrun_found),
+        faultrun_test(what_cannot_be_told_is_said),
+        faultrun_test(a_signal_ends_a_delay_at_once),
+        faultrun_test(every_write_to_a_socket_is_a_pipewrite),
+        faultrun_test(a_process_without_a_name_has_an_address),
+        faultrun_test(a_handle_cannot_truncate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
