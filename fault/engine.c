@@ -108,6 +108,8 @@ static void read_attempt(struct engine_stop *stop)
     int ret = attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err);
     if (ret < 0 && ret != -ESRCH) /* who was killed meanwhile attempts nothing */
         distrust(stop->tree, &err);
+    if (stop->attempt.path.lost_name)
+        engine_look_for_name(stop->tree, &stop->attempt);
 }
 
 /* Lets those who wait go on until one of them is under way. */
@@ -240,6 +242,7 @@ static void name(struct engine_stop *stop)
     const char *path = buf_str(&stop->attempt.path.path);
     char comm[RULE_COMM_MAX + 1];
     engine_look_comm(stop->tracee->tid, comm);
+    engine_look_at_links(tree, &stop->attempt);
     if (stop->attempt.makes_temporary && !stop->attempt.path.exists)
         address_book_temporary(&tree->book, path);
     address_book_name(&tree->book, comm, op_name(stop->attempt.op), path, &stop->address);
@@ -394,6 +397,8 @@ static void conclude(struct engine_stop *stop, int64_t result, bool done)
     if (memcmp(before, tree->state.digest, sizeof before) != 0)
         event.point = ++tree->points;
     tree_state_digest(&tree->state, event.after);
+    if (result == 0)
+        engine_look_at_new_links(tree, &stop->attempt);
     forget_gone_names(stop, result);
     if (tree->records)
         tree->owner->seen(tree, &event);
@@ -581,5 +586,6 @@ void engine_tree_release(struct engine_tree *tree)
     engine_rules_forget(tree, -1);
     tree_state_release(&tree->state);
     address_book_release(&tree->book);
+    links_release(&tree->links);
     resolve_root_release(&tree->root);
 }

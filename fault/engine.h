@@ -23,6 +23,7 @@
 #include "address.h"
 #include "attempt.h"
 #include "filter.h"
+#include "links.h"
 #include "loop.h"
 #include "rule_set.h"
 #include "tracer.h"
@@ -75,6 +76,7 @@ struct engine_tree {
     bool set_up;              /* root and own_files are known, since the first stop */
     struct resolve_root root; /* the command's, at its first stop; its fd starts at -1 */
     struct address_book book;
+    struct links links;
     struct tree_state state;
     struct engine_count *counts;
     struct {

@@ -41,6 +41,39 @@ bool engine_look_is_own_file(const struct engine_tree *tree, const struct attemp
     return false;
 }
 
+void engine_look_for_name(struct engine_tree *tree, struct attempt *attempt)
+{
+    const struct stat *st = &attempt->path.stat;
+    const char *name = links_find(&tree->links, tree->root.fd, st->st_dev, st->st_ino);
+    if (name) {
+        buf_clear(&attempt->path.path);
+        buf_add(&attempt->path.path, name);
+    } else if (attempt->kind == ATTEMPT_CALL)
+        tree_state_cannot_read(&tree->state, buf_str(&attempt->path.path));
+}
+
+static bool has_other_names(const struct attempt *attempt)
+{
+    const struct stat *st = &attempt->path.stat;
+    return attempt->path.exists && st->st_nlink > 1 && !S_ISDIR(st->st_mode);
+}
+
+void engine_look_at_links(struct engine_tree *tree, const struct attempt *attempt)
+{
+    if (has_other_names(attempt) && !attempt->path.lost_name)
+        links_add(&tree->links, buf_str(&attempt->path.path));
+}
+
+void engine_look_at_new_links(struct engine_tree *tree, const struct attempt *attempt)
+{
+    if (attempt->op == OP_LINK)
+        links_add(&tree->links, buf_str(&attempt->path.path));
+    else if (attempt->op == OP_UNLINK)
+        links_forget(&tree->links, buf_str(&attempt->path.path));
+    else if (attempt->op == OP_RENAME && attempt->has_target && has_other_names(attempt))
+        links_add(&tree->links, buf_str(&attempt->target.path));
+}
+
 bool engine_look_is_socket(pid_t tid)
 {
     struct arch_regs regs;

@@ -309,7 +309,7 @@ static void tell_unseen(const struct engine_tree *tree)
                 (unsigned long long)tree->mappings);
     if (tree->state.unreadable)
         fprintf(stderr,
-                "faultrun: some files may not be read, %s first: whether their content changes "
+                "faultrun: some files cannot be read, %s first: whether their content changes "
                 "cannot be told\n",
                 tree->state.unreadable);
 }

@@ -17,6 +17,7 @@
 struct place {
     char link[LINK_MAX_BYTES]; /* as it is to be read from here */
     enum { PLACE_TREE, PLACE_DELETED, PLACE_OUTSIDE } kind;
+    bool lost_name;
     char path[PATH_MAX]; /* "" for the guest's root */
     struct stat stat;
 };
@@ -114,6 +115,7 @@ static int find_place(const struct resolve_root *root, pid_t pid, struct place *
     const char *path = strip(root, text);
     strcpy(place->path, path ? path : text);
     place->kind = PLACE_OUTSIDE;
+    place->lost_name = false;
     if (!path)
         return 0;
     if (fstatat(root->fd, below_root(path), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -125,6 +127,7 @@ static int find_place(const struct resolve_root *root, pid_t pid, struct place *
             place->kind = PLACE_DELETED;
             strcat(place->path, DELETED);
         }
+        place->lost_name = place->kind == PLACE_TREE;
     }
     return 0;
 }
@@ -319,6 +322,7 @@ static int find_own_root(const struct resolve_root *root, pid_t pid, struct plac
     if (ret < 0)
         return ret == -ENOENT ? -ESRCH : ret;
     ret_place->kind = PLACE_TREE;
+    ret_place->lost_name = false;
     ret_place->path[0] = '\0';
     bool same = ret_place->stat.st_dev == root->dev && ret_place->stat.st_ino == root->ino;
     return same ? 0 : find_place(root, pid, ret_place);
@@ -338,6 +342,7 @@ static void set_place(const struct resolve_root *root, pid_t pid, const struct p
     buf_add(&ret_resolved->path, *rest && *rest != '/' ? "/" : "");
     buf_add(&ret_resolved->path, rest);
     ret_resolved->exists = !*rest;
+    ret_resolved->lost_name = place->lost_name && !*rest;
     ret_resolved->stat = place->stat;
     ret_resolved->in_tree = place->kind == PLACE_TREE &&
                             (place->stat.st_dev == root->dev || is_pseudo(pid, place->link) == 0);
@@ -350,6 +355,7 @@ static void set_walked(const struct walk *walk, struct resolved *ret_resolved)
     resolved->exists = !walk->missing && fstatat(walk->root->fd, below_root(walk->path),
                                                  &resolved->stat, AT_SYMLINK_NOFOLLOW) == 0;
     resolved->in_tree = !walk->deleted_len && !is_on_pseudo(walk, resolved);
+    resolved->lost_name = false;
     set_path(resolved, walk->path);
 }
 

@@ -80,6 +80,12 @@ void tree_state_release(struct tree_state *state)
     *state = (struct tree_state)TREE_STATE_INIT;
 }
 
+void tree_state_cannot_read(struct tree_state *state, const char *path)
+{
+    if (!state->unreadable)
+        state->unreadable = io_format("%s", path);
+}
+
 static struct tracked *find(const struct tree_state *state, char *path)
 {
     struct tracked wanted = {.path = path};
@@ -141,8 +147,7 @@ static int forgive(struct reader *r, int errnum, const char *what)
 {
     if (errnum != EACCES && errnum != EPERM)
         return err_set(r->err, errnum, "%s %s", what, r->entry->path);
-    if (!r->state->unreadable)
-        r->state->unreadable = io_format("%s", r->entry->path);
+    tree_state_cannot_read(r->state, r->entry->path);
     return 0;
 }
 

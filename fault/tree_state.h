@@ -72,6 +72,9 @@ int tree_state_update(struct tree_state *state, int root_fd, const char *path, b
  */
 int tree_state_rehash(struct tree_state *state, int root_fd, char **ret_path, struct err *err);
 
+/* The file cannot be read under this name, nor under another one that is known. */
+void tree_state_cannot_read(struct tree_state *state, const char *path);
+
 /* The digest as TREE_STATE_DIGEST_LEN hex digits, NUL-terminated. */
 #define TREE_STATE_DIGEST_LEN 32
 void tree_state_digest(const struct tree_state *state, char ret_text[TREE_STATE_DIGEST_LEN + 1]);

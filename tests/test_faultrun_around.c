@@ -101,7 +101,7 @@ static void what_cannot_be_told_is_said(void **state)
         {"a file that may not be read",
          "echo x >f; chmod 222 f; " NOBODY "$FR --list --json -- sh -c 'echo y >>f' | "
          "sed s,$PWD,D, | grep -o 'unreadable\":[^,]*'",
-         0, "unreadable\":\"D/f\"\n", "may not be read"},
+         0, "unreadable\":\"D/f\"\n", "cannot be read"},
         {"in a plain list", "echo x >f; chmod 222 f; " NOBODY "$FR --list -- sh -c 'echo y >>f'", 0,
          NULL, "whether their content changes cannot be told"},
         {"a shared mapping in a plain list",
@@ -171,6 +171,37 @@ static void a_process_without_a_name_has_an_address(void **state)
     check_all(rows, LENGTH(rows));
 }
 
+/* Each list is followed by kills at its points, by number and by address. */
+static void a_file_is_known_by_a_name_that_it_has(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"the name of its descriptor is gone",
+         "echo 'open F, q(>h); syswrite F, q(1); link q(h), q(h2); unlink q(h); syswrite F, q(2); "
+         "chmod 0600, *F' >s; $FR --list -- perl s >l; sed s,$PWD,D, l; rm h2; "
+         "$FR --point 5 -- perl s; cat h2; echo; rm h2; $FR --point \"$(sed -n '6s/..//p' l)\" -- "
+         "perl s; stat -c '%a %s' h2",
+         0,
+         "1\tperl:open:D/h#1\n2\tperl:write:D/h#1\n3\tperl:link:D/h2#1\n4\tperl:unlink:D/h#1\n"
+         "5\tperl:write:D/h2#1\n6\tperl:chmod:D/h2#1\n1\n644 2\n",
+         NULL},
+        {"an older name, that a call used",
+         "echo a >h; ln h h2; echo 'chmod 0600, q(h2); open F, q(>>h); unlink q(h); syswrite F, "
+         "q(2)' >s; $FR --list -- perl s | sed s,$PWD,D,",
+         0, "1\tperl:chmod:D/h2#1\n2\tperl:unlink:D/h#1\n3\tperl:write:D/h2#1\n", NULL},
+        {"a renamed one",
+         "echo 'open F, q(>h); link q(h), q(h2); rename q(h2), q(h3); unlink q(h); syswrite F, "
+         "q(2)' "
+         ">s; $FR --list -- perl s | sed \"s,$PWD,D,; 1,4d\"",
+         0, "5\tperl:write:D/h3#1\n", NULL},
+        {"one that nobody named",
+         "echo a >h; ln h h2; echo 'open F, q(>>h); unlink q(h); syswrite F, q(2)' >s; "
+         "$FR --list -- perl s | sed s,$PWD,D,",
+         0, "1\tperl:unlink:D/h#1\n", "cannot be told"},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
 static void a_handle_cannot_truncate(void **state)
 {
     (void)state;
@@ -190,6 +221,7 @@ int main(void)
         faultrun_test(a_signal_ends_a_delay_at_once),
         faultrun_test(every_write_to_a_socket_is_a_pipewrite),
         faultrun_test(a_process_without_a_name_has_an_address),
+        faultrun_test(a_file_is_known_by_a_name_that_it_has),
         faultrun_test(a_handle_cannot_truncate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
