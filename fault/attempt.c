@@ -14,6 +14,8 @@
 #include "sight.h"
 
 #define MEMORY_PAGE 4096
+#define IOV_READ 16          /* parts of a write that are looked at */
+#define WRITE_MAX 0x7ffff000 /* what one call can write; write(2) */
 
 void attempt_release(struct attempt *attempt)
 {
@@ -60,6 +62,13 @@ static uint64_t argument(const struct attempt *attempt, signed char place)
 static bool is_call(const struct attempt *attempt, const char *name)
 {
     return strcmp(attempt->call->name, name) == 0;
+}
+
+/* Its length is a number of parts, in an array that its second argument points to. */
+static bool has_parts(const struct attempt *attempt)
+{
+    return is_call(attempt, "writev") || is_call(attempt, "pwritev") ||
+           is_call(attempt, "pwritev2");
 }
 
 /* What the flags of a call say, wherever they stand. */
@@ -119,17 +128,48 @@ static int read_socket_path(const struct attempt *attempt, pid_t tid, char path[
     return 0;
 }
 
-/* Which bytes a write may overwrite, and where it begins: an appending descriptor's at the end. */
-static struct tree_state_range write_range(struct attempt *attempt, pid_t tid, int fd)
+/* How much a call may write: its length, or that of its parts when they are few. */
+static int64_t write_length(const struct attempt *attempt, pid_t tid)
 {
-    if (is_call(attempt, "pwrite64")) {
-        int64_t from = (int64_t)arch_argument(&attempt->regs, 3);
-        int64_t length = (int64_t)argument(attempt, attempt->call->args.length);
-        attempt->write_from = from;
-        bool sane = from >= 0 && length >= 0 && from <= INT64_MAX - length;
-        return sane ? (struct tree_state_range){from, from + length} : TREE_STATE_WHOLE;
+    struct iovec parts[IOV_READ];
+    uint64_t length = argument(attempt, attempt->call->args.length), n = length;
+    if (!attempt->call->args.length)
+        return INT64_MAX;
+    if (has_parts(attempt)) {
+        if (n > IOV_READ ||
+            sight_read_memory(tid, arch_argument(&attempt->regs, 1), parts, n * sizeof *parts) < 0)
+            return INT64_MAX;
+        length = 0;
+        for (uint64_t i = 0; i < n; i++)
+            length += parts[i].iov_len < WRITE_MAX ? parts[i].iov_len : WRITE_MAX;
     }
-    if (!is_call(attempt, "write") && !is_call(attempt, "writev"))
+    return length < WRITE_MAX ? (int64_t)length : WRITE_MAX;
+}
+
+static struct content_range range_from(const struct attempt *attempt, pid_t tid, int64_t from)
+{
+    /* Behind the end the change of size tells, and what is told twice costs nothing. */
+    if (from < 0 || from >= attempt->path.stat.st_size)
+        return from < 0 ? TREE_STATE_WHOLE : (struct content_range){0, 0};
+    int64_t length = write_length(attempt, tid);
+    return (struct content_range){from, from <= INT64_MAX - length ? from + length : INT64_MAX};
+}
+
+/* Which bytes a write may overwrite, and where it begins: an appending descriptor's at the end. */
+static struct content_range write_range(struct attempt *attempt, pid_t tid, int fd)
+{
+    bool by_offset = is_call(attempt, "pwrite64") || is_call(attempt, "pwritev");
+    bool plain = is_call(attempt, "write") || is_call(attempt, "writev");
+    bool copies = is_call(attempt, "sendfile") ||
+                  ((is_call(attempt, "splice") || is_call(attempt, "copy_file_range")) &&
+                   arch_argument(&attempt->regs, 3) == 0);
+    if (by_offset) {
+        int64_t from = (int64_t)arch_argument(&attempt->regs, 3);
+        if (is_call(attempt, "pwrite64"))
+            attempt->write_from = from;
+        return range_from(attempt, tid, from);
+    }
+    if (!plain && !copies)
         return TREE_STATE_WHOLE;
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)tid, fd);
@@ -140,10 +180,11 @@ static struct tree_state_range write_range(struct attempt *attempt, pid_t tid, i
     unsigned flags;
     if (n < 0 || sscanf(text, "pos: %lld flags: %o", &pos, &flags) != 2)
         return TREE_STATE_WHOLE;
-    attempt->write_from = flags & O_APPEND ? attempt->path.stat.st_size : pos;
+    if (plain)
+        attempt->write_from = flags & O_APPEND ? attempt->path.stat.st_size : pos;
     if (flags & O_APPEND)
-        return (struct tree_state_range){0, 0};
-    return (struct tree_state_range){pos, INT64_MAX};
+        return (struct content_range){0, 0};
+    return range_from(attempt, tid, pos);
 }
 
 static int read_by_fd(struct attempt *attempt, pid_t tid, int fd, const struct resolve_root *root)
@@ -292,7 +333,7 @@ int attempt_cut(struct attempt *attempt, pid_t tid, uint64_t bytes)
         return -EOPNOTSUPP;
     struct arch_regs regs = attempt->regs;
     int ret = 0;
-    if (is_call(attempt, "writev") || is_call(attempt, "pwritev") || is_call(attempt, "pwritev2"))
+    if (has_parts(attempt))
         ret = cut_parts(attempt, tid, &regs, bytes);
     else if (argument(attempt, place) > bytes)
         arch_set_argument(&regs, place - 1, bytes);

@@ -29,7 +29,7 @@ struct attempt {
     bool has_target;
     bool by_fd;
     bool makes_temporary; /* as mkstemp(3) and mkdtemp(3) do */
-    struct tree_state_range range;
+    struct content_range range;
     int64_t write_from;             /* where in the file a write begins; -1: not known */
     uint64_t poked_at, poked_value; /* memory that attempt_cut() changed; 0: none */
 };

@@ -21,7 +21,7 @@
 #ifndef KILLPOINT_TREE_STATE_H
 #define KILLPOINT_TREE_STATE_H
 
-#include "io.h"
+#include "content.h"
 
 struct tree_state {
     /* Appends what a path counts as in the digest, asked once for each; NULL: as itself. */
@@ -49,11 +49,7 @@ void tree_state_release(struct tree_state *state);
 int tree_state_touch(struct tree_state *state, int root_fd, const char *path, bool deep,
                      struct err *err);
 
-/* The bytes from (0, …) up to but not including `to` (at most INT64_MAX) may have changed. */
-struct tree_state_range {
-    int64_t from, to;
-};
-#define TREE_STATE_WHOLE ((struct tree_state_range){0, INT64_MAX})
+#define TREE_STATE_WHOLE ((struct content_range){0, INT64_MAX})
 
 /*
  * After a call: looks at the path again, which was touched.
@@ -63,7 +59,7 @@ struct tree_state_range {
  * Returns and errors as tree_state_touch().
  */
 int tree_state_update(struct tree_state *state, int root_fd, const char *path, bool deep,
-                      struct tree_state_range range, struct err *err);
+                      struct content_range range, struct err *err);
 
 /*
  * Looks at every touched path again, in full.

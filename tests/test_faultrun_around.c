@@ -202,6 +202,25 @@ static void a_file_is_known_by_a_name_that_it_has(void **state)
     check_all(rows, LENGTH(rows));
 }
 
+/* What read the whole of a file at each call would read 100 GB here. */
+static void large_files_cost_what_is_written(void **state)
+{
+    (void)state;
+    static const struct faultrun_row rows[] = {
+        {"a sparse one", "timeout 20 $FR --list --report 2 -- truncate -s 20G f 2>&1 | cut -f 1", 0,
+         "1\n2\n", NULL},
+        {"overwritten in place, by every call that does it",
+         "head -c 64M /dev/zero | tr '\\0' x >f; cat >s <<'END'\n"
+         "open F, q(+<f); my ($a, $b) = (q(ab), q(cd)); my $v = pack(q(PQPQ), $a, 2, $b, 2);\n"
+         "for (1 .. 400) { sysseek(F, $_ * 9000, 0); syswrite F, q(a); syscall(20, fileno F, $v, "
+         "2); "
+         "syscall(296, fileno F, $v, 2, $_ * 8990, 0); syscall(18, fileno F, $a, 2, $_ * 8980) }\n"
+         "END\ntimeout 20 $FR --list --report 9 -- perl s 9>l; echo $?; wc -l <l",
+         0, "0\n1600\n", NULL},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
 static void a_handle_cannot_truncate(void **state)
 {
     (void)state;
@@ -222,6 +241,7 @@ int main(void)
         faultrun_test(every_write_to_a_socket_is_a_pipewrite),
         faultrun_test(a_process_without_a_name_has_an_address),
         faultrun_test(a_file_is_known_by_a_name_that_it_has),
+        faultrun_test(large_files_cost_what_is_written),
         faultrun_test(a_handle_cannot_truncate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
