@@ -47,6 +47,23 @@ static void who_changed_its_user_is_seen_or_said_not_to_be(void **state)
     check_all(rows, LENGTH(rows));
 }
 
+static void without_its_own_proc_nobody_is_followed(void **state)
+{
+    (void)state;
+    need_root();
+    static const struct faultrun_row rows[] = {
+    /* where LeakSanitizer cannot look */
+#ifndef __SANITIZE_ADDRESS__ /* whose runtime needs /proc itself */
+        {"no /proc", "unshare -m sh -c 'mount -t tmpfs none /proc; exec $FR -- true'", 125, "",
+         "/proc is not mounted"},
+#endif
+        {"another's /proc", /* where LeakSanitizer cannot look */
+         "ASAN_OPTIONS=detect_leaks=0 unshare -p -f $FR -- true", 125, "",
+         "/proc is not mounted, or"},
+    };
+    check_all(rows, LENGTH(rows));
+}
+
 /* --- what the command finds ---------------------------------------------------------------- */
 
 #define IN_PERL                                                                                    \
@@ -57,6 +74,7 @@ static void who_changed_its_user_is_seen_or_said_not_to_be(void **state)
 static void the_command_finds_what_faultrun_found(void **state)
 {
     (void)state;
+    need_root();
     static const struct faultrun_row rows[] = {
         {"descriptors",
          "exec 7</dev/null; ls -l /proc/self/fd | sed 's/.*:.. //; s,/proc/.*,,' >a; "
@@ -235,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         faultrun_test(who_changed_its_user_is_seen_or_said_not_to_be),
+        faultrun_test(without_its_own_proc_nobody_is_followed),
         faultrun_test(the_command_finds_what_faultrun_found),
         faultrun_test(what_cannot_be_told_is_said),
         faultrun_test(a_signal_ends_a_delay_at_once),
