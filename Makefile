@@ -35,6 +35,8 @@ TEST_LAYOUTS := bookworm bookworm-mini bullseye-mini trixie-mini host
 PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-mini \
   bookworm-deselected bookworm-local bookworm-hook host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
+# Those that TEST_HEAVY=1 makes longer; one of them compares with a release build's faultrun.
+HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun
 # Not with a sanitizer's runtime: they play a static faultrun in a guest, or weigh its memory.
 ifeq ($(VARIANT),asan)
 TESTS := $(filter-out %/test_engine_install %/test_engine_memory,$(TESTS))
@@ -89,7 +91,7 @@ $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(
 	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
 
 # --- what people call --------------------------------------------------------
-.PHONY: run test unit testprograms valgrind asan check repeat prove bench format help clean distclean
+.PHONY: run test unit testprograms heavy valgrind asan check repeat prove bench format help clean distclean
 run: ## play the suite with both policies on bookworm (sets everything up)
 	$(Q)ci/deps
 	$(Q)$(MAKE) --no-print-directory programs
@@ -100,6 +102,10 @@ test: ## unit and end-to-end tests (sets everything up)
 testprograms: $(TESTS)
 unit: programs testprograms
 	$(Q)$(SUDO) ci/test $(BUILD) $(TEST_LAYOUTS)
+heavy: programs testprograms ## the engine's tests at full size: many minutes
+	$(Q)$(MAKE) --no-print-directory VARIANT=release programs
+	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
+	$(Q)$(SUDO) env TEST_HEAVY=1 ci/test $(BUILD) -- $(HEAVY)
 valgrind: programs testprograms ## memcheck over unit tests, provision-ca, fakes and runner
 	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
 	$(Q)$(SUDO) ci/valgrind $(BUILD)

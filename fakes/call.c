@@ -474,7 +474,7 @@ static int spawn_traced(struct call *call, struct err *err)
     if (stops)
         stay_on_core(vmm);
     if (stops && !vmm->filter.program)
-        ret = filter_build(FILTER_EXITS, &vmm->filter, err);
+        ret = filter_build(FILTER_EXITS | FILTER_SENDS, &vmm->filter, err);
     if (ret == 0 && recorded)
         ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);
     if (ret == 0)

@@ -11,7 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "sight.h"
+
 #define MEMORY_PAGE 4096
+#define IOV_READ 16          /* parts of a write that are looked at */
+#define WRITE_MAX 0x7ffff000 /* what one call can write; write(2) */
 
 void attempt_release(struct attempt *attempt)
 {
@@ -20,14 +24,6 @@ void attempt_release(struct attempt *attempt)
 }
 
 /* --- the thread's memory ------------------------------------------------------- */
-
-static int read_memory(pid_t tid, uint64_t at, void *data, size_t len)
-{
-    struct iovec here = {data, len};
-    struct iovec there = {(void *)(uintptr_t)at, len};
-    ssize_t n = process_vm_readv(tid, &here, 1, &there, 1, 0);
-    return n < 0 ? -errno : n == (ssize_t)len ? 0 : -EFAULT;
-}
 
 /* A string ends somewhere: what lies behind its page may not be there. */
 static int read_string(pid_t tid, uint64_t at, char text[PATH_MAX])
@@ -39,7 +35,7 @@ static int read_string(pid_t tid, uint64_t at, char text[PATH_MAX])
             chunk = PATH_MAX - len;
         if (chunk > 256)
             chunk = 256;
-        int ret = read_memory(tid, at + len, text + len, chunk);
+        int ret = sight_read_memory(tid, at + len, text + len, chunk);
         if (ret < 0)
             return ret;
         if (memchr(text + len, '\0', chunk))
@@ -68,6 +64,13 @@ static bool is_call(const struct attempt *attempt, const char *name)
     return strcmp(attempt->call->name, name) == 0;
 }
 
+/* Its length is a number of parts, in an array that its second argument points to. */
+static bool has_parts(const struct attempt *attempt)
+{
+    return is_call(attempt, "writev") || is_call(attempt, "pwritev") ||
+           is_call(attempt, "pwritev2");
+}
+
 /* What the flags of a call say, wherever they stand. */
 struct call_flags {
     bool follows, empty_path;
@@ -79,7 +82,7 @@ static int read_open_flags(struct attempt *attempt, pid_t tid, struct call_flags
     uint64_t mode = argument(attempt, attempt->call->args.mode);
     if (is_call(attempt, "openat2")) {
         struct open_how how = {0};
-        int ret = read_memory(tid, bits, &how, sizeof how);
+        int ret = sight_read_memory(tid, bits, &how, sizeof how);
         if (ret < 0)
             return ret;
         bits = how.flags;
@@ -116,7 +119,7 @@ static int read_socket_path(const struct attempt *attempt, pid_t tid, char path[
     uint64_t len = arch_argument(&attempt->regs, 2);
     if (len <= offsetof(struct sockaddr_un, sun_path) || len > sizeof address)
         return -EINVAL;
-    int ret = read_memory(tid, arch_argument(&attempt->regs, 1), &address, len);
+    int ret = sight_read_memory(tid, arch_argument(&attempt->regs, 1), &address, len);
     if (ret < 0)
         return ret;
     if (address.sun_family != AF_UNIX || address.sun_path[0] == '\0')
@@ -125,37 +128,68 @@ static int read_socket_path(const struct attempt *attempt, pid_t tid, char path[
     return 0;
 }
 
-/* Which bytes a write may overwrite, and where it begins: an appending descriptor's at the end. */
-static struct tree_state_range write_range(struct attempt *attempt, pid_t tid, int fd)
+/* How much a call may write: its length, or that of its parts when they are few. */
+static int64_t write_length(const struct attempt *attempt, pid_t tid)
 {
-    if (is_call(attempt, "pwrite64")) {
-        int64_t from = (int64_t)arch_argument(&attempt->regs, 3);
-        int64_t length = (int64_t)argument(attempt, attempt->call->args.length);
-        attempt->write_from = from;
-        bool sane = from >= 0 && length >= 0 && from <= INT64_MAX - length;
-        return sane ? (struct tree_state_range){from, from + length} : TREE_STATE_WHOLE;
+    struct iovec parts[IOV_READ];
+    uint64_t length = argument(attempt, attempt->call->args.length), n = length;
+    if (!attempt->call->args.length)
+        return INT64_MAX;
+    if (has_parts(attempt)) {
+        if (n > IOV_READ ||
+            sight_read_memory(tid, arch_argument(&attempt->regs, 1), parts, n * sizeof *parts) < 0)
+            return INT64_MAX;
+        length = 0;
+        for (uint64_t i = 0; i < n; i++)
+            length += parts[i].iov_len < WRITE_MAX ? parts[i].iov_len : WRITE_MAX;
     }
-    if (!is_call(attempt, "write") && !is_call(attempt, "writev"))
+    return length < WRITE_MAX ? (int64_t)length : WRITE_MAX;
+}
+
+static struct content_range range_from(const struct attempt *attempt, pid_t tid, int64_t from)
+{
+    /* Behind the end the change of size tells, and what is told twice costs nothing. */
+    if (from < 0 || from >= attempt->path.stat.st_size)
+        return from < 0 ? TREE_STATE_WHOLE : (struct content_range){0, 0};
+    int64_t length = write_length(attempt, tid);
+    return (struct content_range){from, from <= INT64_MAX - length ? from + length : INT64_MAX};
+}
+
+/* Which bytes a write may overwrite, and where it begins: an appending descriptor's at the end. */
+static struct content_range write_range(struct attempt *attempt, pid_t tid, int fd)
+{
+    bool by_offset = is_call(attempt, "pwrite64") || is_call(attempt, "pwritev");
+    bool plain = is_call(attempt, "write") || is_call(attempt, "writev");
+    bool copies = is_call(attempt, "sendfile") ||
+                  ((is_call(attempt, "splice") || is_call(attempt, "copy_file_range")) &&
+                   arch_argument(&attempt->regs, 3) == 0);
+    if (by_offset) {
+        int64_t from = (int64_t)arch_argument(&attempt->regs, 3);
+        if (is_call(attempt, "pwrite64"))
+            attempt->write_from = from;
+        return range_from(attempt, tid, from);
+    }
+    if (!plain && !copies)
         return TREE_STATE_WHOLE;
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)tid, fd);
-    CLEANUP(io_close) int info_fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP(io_close) int info_fd = sight_open(tid, path, O_RDONLY);
     char text[256] = "";
     ssize_t n = info_fd < 0 ? -1 : read(info_fd, text, sizeof text - 1);
     long long pos;
     unsigned flags;
     if (n < 0 || sscanf(text, "pos: %lld flags: %o", &pos, &flags) != 2)
         return TREE_STATE_WHOLE;
-    attempt->write_from = flags & O_APPEND ? attempt->path.stat.st_size : pos;
+    if (plain)
+        attempt->write_from = flags & O_APPEND ? attempt->path.stat.st_size : pos;
     if (flags & O_APPEND)
-        return (struct tree_state_range){0, 0};
-    return (struct tree_state_range){pos, INT64_MAX};
+        return (struct content_range){0, 0};
+    return range_from(attempt, tid, pos);
 }
 
-static int read_by_fd(struct attempt *attempt, pid_t tid, int fd, const struct resolve_root *root,
-                      struct err *err)
+static int read_by_fd(struct attempt *attempt, pid_t tid, int fd, const struct resolve_root *root)
 {
-    int ret = resolve_fd(root, tid, fd, &attempt->path, err);
+    int ret = resolve_fd(root, tid, fd, &attempt->path, NULL);
     if (ret == -EBADF || ret == -ENOENT)
         return 0; /* it will fail by itself */
     if (ret < 0)
@@ -171,28 +205,27 @@ static int read_by_fd(struct attempt *attempt, pid_t tid, int fd, const struct r
     return 0;
 }
 
-/* Errors that the call itself will run into as well. */
+/* Errors that the call itself will run into as well. EACCES is none: what the process may not
+ * resolve is found nonetheless, so it says that we may not look at the process. */
 static bool is_its_own(int ret)
 {
-    return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP || ret == -EACCES ||
-           ret == -ENAMETOOLONG || ret == -EBADF || ret == -EFAULT || ret == -EINVAL;
+    return ret == -ENOENT || ret == -ENOTDIR || ret == -ELOOP || ret == -ENAMETOOLONG ||
+           ret == -EBADF || ret == -EFAULT || ret == -EINVAL;
 }
 
-static int read_target(struct attempt *attempt, pid_t tid, const struct resolve_root *root,
-                       struct err *err)
+static int read_target(struct attempt *attempt, pid_t tid, const struct resolve_root *root)
 {
     char path[PATH_MAX];
     const struct op_args *args = &attempt->call->args;
     int ret = read_string(tid, argument(attempt, args->target), path);
     if (ret == 0)
         ret = resolve_path(root, tid, dir_of(attempt, args->target_dir), path, false,
-                           &attempt->target, err);
+                           &attempt->target, NULL);
     attempt->has_target = ret == 0;
     return ret;
 }
 
-static int read_by_path(struct attempt *attempt, pid_t tid, const struct resolve_root *root,
-                        struct err *err)
+static int read_by_path(struct attempt *attempt, pid_t tid, const struct resolve_root *root)
 {
     const struct op_args *args = &attempt->call->args;
     struct call_flags flags = {attempt->call->follows, false};
@@ -206,16 +239,16 @@ static int read_by_path(struct attempt *attempt, pid_t tid, const struct resolve
         return ret;
     uint64_t address = argument(attempt, args->path);
     if (address == 0 && args->dir)
-        return read_by_fd(attempt, tid, dir_of(attempt, args->dir), root, err);
+        return read_by_fd(attempt, tid, dir_of(attempt, args->dir), root);
     ret = is_call(attempt, "bind") ? read_socket_path(attempt, tid, path)
                                    : read_string(tid, address, path);
     if (ret == 0 && *path == '\0' && flags.empty_path)
-        return read_by_fd(attempt, tid, dir_of(attempt, args->dir), root, err);
+        return read_by_fd(attempt, tid, dir_of(attempt, args->dir), root);
     if (ret == 0)
         ret = resolve_path(root, tid, dir_of(attempt, args->dir), path, flags.follows,
-                           &attempt->path, err);
+                           &attempt->path, NULL);
     if (ret == 0 && args->target)
-        ret = read_target(attempt, tid, root, err);
+        ret = read_target(attempt, tid, root);
     if (ret < 0)
         return ret;
     mode_t mode = attempt->path.exists ? attempt->path.stat.st_mode : 0;
@@ -242,17 +275,19 @@ int attempt_read(pid_t tid, unsigned row, const struct resolve_root *root,
     if (ret < 0)
         return err_set(err, -ret, "read the registers of %d", (int)tid);
     if (args->fd)
-        ret = read_by_fd(&attempt, tid, (int)argument(&attempt, args->fd), root, err);
+        ret = read_by_fd(&attempt, tid, (int)argument(&attempt, args->fd), root);
     else if (args->path || is_call(&attempt, "bind"))
-        ret = read_by_path(&attempt, tid, root, err);
+        ret = read_by_path(&attempt, tid, root);
     else if (attempt.op == OP_SYNC) { /* sync(2): all files */
         attempt.kind = ATTEMPT_CALL;
         buf_add(&attempt.path.path, "/");
     }
     if (is_its_own(ret))
         attempt.kind = ATTEMPT_NONE;
+    else if (sight_is_refused(ret))
+        return sight_refused(tid, -ret, err);
     else if (ret < 0)
-        return ret;
+        return err_set(err, -ret, "see what %s of process %d is about", calls[row].name, (int)tid);
     attempt.call = &calls[row];
     *ret_attempt = attempt;
     attempt = (struct attempt)ATTEMPT_INIT;
@@ -276,7 +311,7 @@ static int cut_parts(struct attempt *attempt, pid_t tid, struct arch_regs *regs,
     uint64_t count = argument(attempt, attempt->call->args.length);
     for (uint64_t i = 0; i < count && i < IOV_MAX; i++) {
         struct iovec part;
-        int ret = read_memory(tid, at + i * sizeof part, &part, sizeof part);
+        int ret = sight_read_memory(tid, at + i * sizeof part, &part, sizeof part);
         if (ret < 0)
             return ret;
         if (part.iov_len < bytes) {
@@ -298,7 +333,7 @@ int attempt_cut(struct attempt *attempt, pid_t tid, uint64_t bytes)
         return -EOPNOTSUPP;
     struct arch_regs regs = attempt->regs;
     int ret = 0;
-    if (is_call(attempt, "writev") || is_call(attempt, "pwritev") || is_call(attempt, "pwritev2"))
+    if (has_parts(attempt))
         ret = cut_parts(attempt, tid, &regs, bytes);
     else if (argument(attempt, place) > bytes)
         arch_set_argument(&regs, place - 1, bytes);

@@ -29,7 +29,7 @@ struct attempt {
     bool has_target;
     bool by_fd;
     bool makes_temporary; /* as mkstemp(3) and mkdtemp(3) do */
-    struct tree_state_range range;
+    struct content_range range;
     int64_t write_from;             /* where in the file a write begins; -1: not known */
     uint64_t poked_at, poked_value; /* memory that attempt_cut() changed; 0: none */
 };
@@ -42,7 +42,8 @@ void attempt_release(struct attempt *attempt);
 
 /*
  * The thread stands at the entry of a call that is the filter's row (of op_calls()).
- * Errors: -ESRCH when it was killed meanwhile; those of reading /proc.
+ * Errors: -ESRCH when it was killed meanwhile; -EACCES or -EPERM when it is out of sight
+ * (sight.h); others of reading /proc.
  */
 int attempt_read(pid_t tid, unsigned row, const struct resolve_root *root,
                  struct attempt *ret_attempt, struct err *err);

@@ -102,12 +102,14 @@ static void enqueue(struct engine_stop *stop)
 
 static void read_attempt(struct engine_stop *stop)
 {
-    struct err err;
+    struct err err = {""};
     attempt_release(&stop->attempt);
     stop->attempt = (struct attempt)ATTEMPT_INIT;
     int ret = attempt_read(stop->tracee->tid, stop->row, &stop->tree->root, &stop->attempt, &err);
     if (ret < 0 && ret != -ESRCH) /* who was killed meanwhile attempts nothing */
         distrust(stop->tree, &err);
+    if (stop->attempt.path.lost_name)
+        engine_look_for_name(stop->tree, &stop->attempt);
 }
 
 /* Lets those who wait go on until one of them is under way. */
@@ -206,7 +208,7 @@ static void touch(struct engine_stop *stop)
 {
     struct engine_tree *tree = stop->tree;
     const struct attempt *attempt = &stop->attempt;
-    struct err err;
+    struct err err = {""};
     if (attempt->op == OP_SYNC || (!tree->records && !tree->stop_at_point))
         return;
     int ret = tree_state_touch(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
@@ -223,7 +225,7 @@ static void look_again(struct engine_stop *stop)
 {
     struct engine_tree *tree = stop->tree;
     const struct attempt *attempt = &stop->attempt;
-    struct err err;
+    struct err err = {""};
     int ret = tree_state_update(&tree->state, tree->root.fd, buf_str(&attempt->path.path),
                                 attempt->has_target, attempt->range, &err);
     if (ret == 0 && attempt->has_target)
@@ -240,6 +242,7 @@ static void name(struct engine_stop *stop)
     const char *path = buf_str(&stop->attempt.path.path);
     char comm[RULE_COMM_MAX + 1];
     engine_look_comm(stop->tracee->tid, comm);
+    engine_look_at_links(tree, &stop->attempt);
     if (stop->attempt.makes_temporary && !stop->attempt.path.exists)
         address_book_temporary(&tree->book, path);
     address_book_name(&tree->book, comm, op_name(stop->attempt.op), path, &stop->address);
@@ -307,7 +310,7 @@ static enum tracer_next at_place(struct engine *engine, struct engine_tree *tree
 
 static enum tracer_next refuse_foreign(struct engine *engine, struct engine_tree *tree)
 {
-    struct err err;
+    struct err err = {""};
     err_text(&err, ENOTSUP,
              "a 32-bit program runs in the tree, whose calls cannot be told: the tree was killed");
     distrust(tree, &err);
@@ -319,7 +322,7 @@ static struct engine_tree *find_set_up_tree(const struct engine *engine,
                                             const struct tracee *tracee)
 {
     struct engine_tree *tree = find_tree(engine, tracee->tree);
-    struct err err;
+    struct err err = {""};
     if (!tree || tree->set_up)
         return tree;
     tree->set_up = true;
@@ -340,6 +343,9 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
         return refuse_foreign(engine, tree);
     if (data == FILTER_EXIT_GROUP)
         return at_place(engine, tree, tracee, RULE_EXIT);
+    if (data == FILTER_SEND)
+        return engine_look_is_socket(tracee->tid) ? at_place(engine, tree, tracee, RULE_PIPEWRITE)
+                                                  : TRACER_RUN;
     if (data == FILTER_MMAP) {
         engine_look_at_mapping(tree, tracee->tid);
         return TRACER_RUN;
@@ -391,6 +397,8 @@ static void conclude(struct engine_stop *stop, int64_t result, bool done)
     if (memcmp(before, tree->state.digest, sizeof before) != 0)
         event.point = ++tree->points;
     tree_state_digest(&tree->state, event.after);
+    if (result == 0)
+        engine_look_at_new_links(tree, &stop->attempt);
     forget_gone_names(stop, result);
     if (tree->records)
         tree->owner->seen(tree, &event);
@@ -555,6 +563,14 @@ enum tracer_result engine_status(struct engine *engine, pid_t pid, int status)
     return tracer_status(&engine->tracer, pid, status);
 }
 
+bool engine_holds(const struct engine *engine, const struct engine_tree *tree)
+{
+    for (const struct tracee *at = engine->tracer.tracees; at; at = at->next)
+        if (at->stop && at->stop->tree == tree && at->stop->state == STOP_DELAYED)
+            return true;
+    return false;
+}
+
 int engine_verify(struct engine_tree *tree, struct err *err)
 {
     CLEANUP(io_free) char *path = NULL;
@@ -570,5 +586,6 @@ void engine_tree_release(struct engine_tree *tree)
     engine_rules_forget(tree, -1);
     tree_state_release(&tree->state);
     address_book_release(&tree->book);
+    links_release(&tree->links);
     resolve_root_release(&tree->root);
 }

@@ -5,9 +5,10 @@
  * A tree is a command and all it starts, with its rules and its counts. An attempt is one
  * stop at the entry of a call that the filter names and that is about a file of the tree's
  * root; those about pipes, terminals, devices and the descriptors 0 to 2 that the command
- * got are none. An attempt that changed the digest of the files was a crash point; they are
- * numbered from 1. The call of one attempt is done, and its exit seen, before the next is
- * looked at, over all trees of an engine, so each attempt finds just the effects of those
+ * got are none, and so are those about files on mounts that were made inside the tree: they
+ * are not reached through its root. An attempt that changed the digest of the files was a crash
+ * point; they are numbered from 1. The call of one attempt is done, and its exit seen, before the
+ * next is looked at, over all trees of an engine, so each attempt finds just the effects of those
  * before it. Calls that may block hold nobody.
  *
  * The order: the child stands before its execve and waits, with filter_install() still to
@@ -22,6 +23,7 @@
 #include "address.h"
 #include "attempt.h"
 #include "filter.h"
+#include "links.h"
 #include "loop.h"
 #include "rule_set.h"
 #include "tracer.h"
@@ -74,6 +76,7 @@ struct engine_tree {
     bool set_up;              /* root and own_files are known, since the first stop */
     struct resolve_root root; /* the command's, at its first stop; its fd starts at -1 */
     struct address_book book;
+    struct links links;
     struct tree_state state;
     struct engine_count *counts;
     struct {
@@ -108,6 +111,13 @@ bool engine_needs_filter(const struct engine_tree *tree);
 int engine_start(struct engine *engine, struct engine_tree *tree, pid_t pid, struct err *err);
 
 enum tracer_result engine_status(struct engine *engine, pid_t pid, int status);
+
+/* Whether a rule's delay holds somebody of the tree. */
+bool engine_holds(const struct engine *engine, const struct engine_tree *tree);
+
+/* How often the place of the tree's i-th rule was there, fired or not; of a rule that counts per
+ * process, in those that live. */
+uint64_t engine_matched(const struct engine_tree *tree, size_t i);
 
 /* Looks at all touched files once more: -EILSEQ when one changed and no attempt told so. */
 int engine_verify(struct engine_tree *tree, struct err *err);

@@ -15,6 +15,16 @@ int engine_look_at_start(struct engine_tree *tree, pid_t tid, struct err *err);
 /* Whether the call is about what the command got as 0, 1 or 2. */
 bool engine_look_is_own_file(const struct engine_tree *tree, const struct attempt *attempt);
 
+/* The attempt's file has lost its name: it gets one that it still has, if one is known. */
+void engine_look_for_name(struct engine_tree *tree, struct attempt *attempt);
+/* Before a call: the file's name is kept if it has others; after its success: new ones are, and
+ * what is gone is not. */
+void engine_look_at_links(struct engine_tree *tree, const struct attempt *attempt);
+void engine_look_at_new_links(struct engine_tree *tree, const struct attempt *attempt);
+
+/* At a call's entry: whether its first argument is a socket. */
+bool engine_look_is_socket(pid_t tid);
+
 /* At a shared mapping of a file: it counts when the file is open for writing, for then it may
  * be written without a call. */
 void engine_look_at_mapping(struct engine_tree *tree, pid_t tid);

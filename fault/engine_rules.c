@@ -94,6 +94,14 @@ void engine_rules_forget(struct engine_tree *tree, pid_t process)
     }
 }
 
+uint64_t engine_matched(const struct engine_tree *tree, size_t i)
+{
+    uint64_t n = 0;
+    for (const struct engine_count *at = tree->counts; at; at = at->next)
+        n += at->rule == i ? at->n : 0;
+    return n;
+}
+
 bool engine_rules_care(const struct engine_tree *tree, enum rule_place place)
 {
     bool found = tree->records_places;
@@ -117,7 +125,6 @@ bool engine_needs_filter(const struct engine_tree *tree)
 
 unsigned engine_filter_wants(const struct engine_tree *tree)
 {
-    return engine_rules_care(tree, RULE_EXIT) ? FILTER_EXITS : 0;
+    return (engine_rules_care(tree, RULE_EXIT) ? FILTER_EXITS : 0) |
+           (engine_rules_care(tree, RULE_PIPEWRITE) ? FILTER_SENDS : 0);
 }
-
-/* Temporary names are others in every run, and the digest is to be the same. */

@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,14 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "inherited.h"
 #include "listing.h"
 
 #define EXIT_USAGE 2
 #define EXIT_OWN 125 /* our own failure */
 
 struct options {
-    bool list, attempts, json;
+    bool list, attempts, json, has_scope;
     int report_fd;
     enum rule_scope scope;
     const char *point;
@@ -26,6 +28,7 @@ struct options {
 
 struct faultrun {
     struct options options;
+    struct inherited inherited;
     struct loop loop;
     struct engine engine;
     struct engine_tree tree;
@@ -34,6 +37,7 @@ struct faultrun {
     pid_t pid;
     int status;    /* of the command, as waitpid(2) tells it */
     int killed_by; /* a signal that faultrun got; 0: none */
+    bool unfired;  /* a rule or a point */
 };
 
 enum { KEY_LIST = 1, KEY_ATTEMPTS, KEY_JSON, KEY_REPORT, KEY_INJECT, KEY_POINT, KEY_SCOPE };
@@ -61,13 +65,25 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         options->report_fd = (int)strtol(arg, &end, 10);
         if (*end || end == arg || fcntl(options->report_fd, F_GETFD) < 0)
             argp_error(state, "--report=%s is no open descriptor", arg);
+        if (options->report_fd > STDERR_FILENO) /* nobody else is to write a list there */
+            fcntl(options->report_fd, F_SETFD, FD_CLOEXEC);
         break;
-    case KEY_INJECT: buf_printf(&options->rules, "%s\n", arg); break;
+    case KEY_INJECT:
+        if (*arg == '@')
+            argp_error(state,
+                       "--inject=%s: one rule is meant; only KILLPOINT_FAULTS of the fake CLIs "
+                       "takes @FILE",
+                       arg);
+        if (arg[strspn(arg, " \t")] == '\0' || arg[strspn(arg, " \t")] == '#' || strchr(arg, '\n'))
+            argp_error(state, "--inject='%s': one rule is meant, and --inject again for more", arg);
+        buf_printf(&options->rules, "%s\n", arg);
+        break;
     case KEY_POINT: options->point = arg; break;
     case KEY_SCOPE:
         if (strcmp(arg, "tree") != 0 && strcmp(arg, "process") != 0)
             argp_error(state, "--scope=%s: tree or process", arg);
         options->scope = *arg == 't' ? RULE_TREE : RULE_PROCESS;
+        options->has_scope = true;
         break;
     case ARGP_KEY_ARG:
         options->command = state->argv + state->next - 1;
@@ -78,6 +94,8 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
             argp_error(state, "no command");
         if ((options->attempts || options->json || options->report_fd >= 0) && !options->list)
             argp_error(state, "--attempts, --json and --report go with --list");
+        if (options->has_scope && !options->list && !options->point)
+            argp_error(state, "--scope goes with --point or --list; a rule has its own scope=");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -109,11 +127,12 @@ static int check_rules(const struct rule_set *rules, struct err *err)
 static int take_point(struct faultrun *run, struct err *err)
 {
     const char *point = run->options.point;
-    char *end;
-    unsigned long long n = strtoull(point, &end, 10);
-    if (*end == '\0' && end != point) {
-        if (n == 0 || *point == '-')
-            return err_text(err, EINVAL, "--point=%s: points are counted from 1", point);
+    if (point[0] && strspn(point, "-0123456789") == strlen(point)) {
+        errno = 0;
+        unsigned long long n = strtoull(point, NULL, 10);
+        if (n == 0 || errno || strchr(point, '-'))
+            return err_text(err, EINVAL, "--point=%s: points are counted from 1 to %llu", point,
+                            ULLONG_MAX);
         run->tree.stop_at_point = n;
         run->tree.stop_scope = run->options.scope;
         return 0;
@@ -149,11 +168,6 @@ static int take_rules(struct faultrun *run, struct err *err)
 static void child(const struct faultrun *run, const struct filter *filter, int go_fd, int report_fd)
 {
     char go;
-    sigset_t none;
-    sigemptyset(&none);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGQUIT, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     if (read(go_fd, &go, 1) != 1)
         _exit(EXIT_OWN);
     int ret = filter_install(filter);
@@ -161,6 +175,7 @@ static void child(const struct faultrun *run, const struct filter *filter, int g
         ret = filter_install(filter);
     int report[2] = {0, ret < 0 ? -ret : 0};
     if (ret == 0) {
+        inherited_restore(&run->inherited);
         execvp(run->options.command[0], run->options.command);
         report[0] = 1;
         report[1] = errno;
@@ -227,21 +242,42 @@ static void on_child(struct loop *loop, pid_t pid, int status)
     engine_status(&run->engine, pid, status);
 }
 
+/* A terminal sends the first two to the command as well, and that one decides, unless a rule
+ * holds it. */
 static void on_signal(struct loop *loop, int signum)
 {
     struct faultrun *run = container_of(loop, struct faultrun, loop);
+    bool of_terminal = signum == SIGINT || signum == SIGQUIT;
+    if (of_terminal && !engine_holds(&run->engine, &run->tree))
+        return;
     run->killed_by = signum;
     tracer_kill(&run->engine.tracer, run->tree.number, SIGKILL);
 }
 
+/* All that is known of the command's processes comes from there. */
+static int check_proc(struct err *err)
+{
+    char self[32] = "", own[32];
+    ssize_t n = readlink("/proc/self", self, sizeof self - 1);
+    snprintf(own, sizeof own, "%d", (int)getpid());
+    if (n < 0 || strcmp(self, own) != 0)
+        return err_text(err, ENOENT,
+                        "/proc is not mounted, or shows other processes than those of this PID "
+                        "namespace; without it nobody can be followed");
+    return 0;
+}
+
 static int play(struct faultrun *run, struct err *err)
 {
-    static const int signals[] = {SIGTERM, SIGHUP, 0};
+    static const int all[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+    int signals[sizeof all / sizeof *all + 1] = {0};
     CLEANUP(io_close) int report_fd = -1;
-    /* A terminal sends these to the command as well, and that one decides. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    int ret = loop_init(&run->loop, on_child, signals, on_signal, err);
+    for (size_t i = 0, n = 0; i < sizeof all / sizeof *all; i++)
+        if (!inherited_is_ignored(all[i]))
+            signals[n++] = all[i];
+    int ret = check_proc(err);
+    if (ret == 0)
+        ret = loop_init(&run->loop, on_child, signals, on_signal, err);
     if (ret < 0)
         return ret;
     engine_init(&run->engine, &run->loop);
@@ -263,6 +299,40 @@ static int play(struct faultrun *run, struct err *err)
 
 /* --- the end ---------------------------------------------------------------------------- */
 
+/* What may have changed files without being told. */
+static void tell_unseen(const struct engine_tree *tree)
+{
+    if (tree->mappings)
+        fprintf(stderr,
+                "faultrun: %llu shared writable mappings of files: what is written through them "
+                "is not seen\n",
+                (unsigned long long)tree->mappings);
+    if (tree->state.unreadable)
+        fprintf(stderr,
+                "faultrun: some files cannot be read, %s first: whether their content changes "
+                "cannot be told\n",
+                tree->state.unreadable);
+}
+
+static void tell_unfired(struct faultrun *run)
+{
+    const struct engine_tree *tree = &run->tree;
+    for (size_t i = 0; i < run->rules.count; i++) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT;
+        rule_print(&run->rules.rules[i], &text);
+        if (tree->fired[i] > 0)
+            continue;
+        run->unfired = true;
+        fprintf(stderr, "faultrun: this rule did not fire: %s (its place was there %llu times)\n",
+                buf_str(&text), (unsigned long long)engine_matched(tree, i));
+    }
+    if (tree->stop_at_point) {
+        run->unfired = true;
+        fprintf(stderr, "faultrun: there is no point %llu: the command has %llu\n",
+                (unsigned long long)tree->stop_at_point, (unsigned long long)tree->points);
+    }
+}
+
 static int report(struct faultrun *run, struct err *err)
 {
     int ret = 0;
@@ -276,15 +346,8 @@ static int report(struct faultrun *run, struct err *err)
         if (written < 0 && ret == 0)
             ret = err_set(err, -written, "write the list");
     }
-    for (size_t i = 0; i < run->rules.count; i++) {
-        CLEANUP(buf_release) struct buf text = BUF_INIT;
-        rule_print(&run->rules.rules[i], &text);
-        if (run->tree.fired[i] == 0)
-            fprintf(stderr, "faultrun: this rule did not fire: %s\n", buf_str(&text));
-    }
-    if (run->tree.stop_at_point)
-        fprintf(stderr, "faultrun: there is no point %llu: the command has %llu\n",
-                (unsigned long long)run->tree.stop_at_point, (unsigned long long)run->tree.points);
+    tell_unseen(&run->tree);
+    tell_unfired(run);
     return ret;
 }
 
@@ -292,7 +355,9 @@ static int status_of(const struct faultrun *run)
 {
     if (run->killed_by)
         return 128 + run->killed_by;
-    return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
+    if (WIFSIGNALED(run->status))
+        return 128 + WTERMSIG(run->status);
+    return run->status == 0 && run->unfired ? EXIT_OWN : WEXITSTATUS(run->status);
 }
 
 static void release(struct faultrun *run)
@@ -319,24 +384,35 @@ static void fill_closed(void)
     io_close(&fd);
 }
 
+static const char help[] =
+    "Runs CMD and kills it, or lets its calls fail, at an exact state-changing system call."
+    "\vA RULE is WHERE[:KEY=VALUE]...\n"
+    "WHERE: open write truncate rename link symlink unlink mkdir rmdir mknod chmod chown utime "
+    "xattr sync, several joined by commas; or begin, spawn, exit, pipewrite.\n"
+    "KEY: path=GLOB comm=NAME when=F[..L][+S] per=tree|process timing=before|after; what is done: "
+    "signal=NAME (default: KILL) with scope=tree|process, persist=BYTES (a torn write), "
+    "error=ERRNO, or delay=MS.\n"
+    "  faultrun --inject 'rename:path=/etc/ssl/*:when=2' -- CMD\n"
+    "  faultrun --inject 'write:comm=openssl:error=ENOSPC' -- CMD\n"
+    "An ADDRESS is what --list prints.\n"
+    "\n"
+    "faultrun ends after CMD and all that it started. Files on mounts that are made inside the "
+    "tree are not followed. Who is not root gets no_new_privs set: programs gain no rights.\n"
+    "\n"
+    "Exit status: CMD's own, 128+S when signal S ended it, 127 and 126 when it could not be "
+    "executed, 2 for wrong usage, 125 for a failure of faultrun itself, and where CMD's would be "
+    "0 but a rule or a point did not fire.";
+
 int main(int argc, char **argv)
 {
-    static const struct argp argp = {
-        argp_options,
-        on_option,
-        "[--] CMD [ARG...]",
-        "Runs CMD and kills it, or lets its calls fail, at an exact state-changing system call."
-        "\vA RULE is [CALL]WHERE[:KEY=VALUE]..., an ADDRESS what --list prints.\n"
-        "Exit status: CMD's own, 128+S when signal S ended it, 127 and 126 when it could not be "
-        "executed, 2 for wrong usage, 125 for a failure of faultrun itself.",
-        NULL,
-        NULL,
-        NULL};
+    static const struct argp argp = {argp_options, on_option, "[--] CMD [ARG...]", help, NULL,
+                                     NULL,         NULL};
     static const struct engine_owner owner = {on_seen, NULL, on_ended};
     struct faultrun run = {.options = {.report_fd = -1}};
-    struct err err;
+    struct err err = {""};
     run.loop.epoll_fd = run.loop.signal_fd = -1;
     fill_closed();
+    inherited_set_aside(&run.inherited);
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run.options);
     run.tree = (struct engine_tree)ENGINE_TREE_INIT;
@@ -349,7 +425,8 @@ int main(int argc, char **argv)
     int ret = take_rules(&run, &err);
     if (ret == 0) {
         status = EXIT_OWN;
-        ret = listing_init(&run.listing, run.options.attempts, run.options.json, &err);
+        if (run.options.list)
+            ret = listing_init(&run.listing, run.options.attempts, run.options.json, &err);
     }
     if (ret == 0 && (ret = play(&run, &err)) == 0 && (ret = report(&run, &err)) == 0)
         status = status_of(&run);

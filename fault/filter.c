@@ -8,6 +8,7 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,30 +63,44 @@ static int add_others(scmp_filter_ctx context, unsigned wants)
     const struct scmp_arg_cmp shared[] = {
         SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, PROT_WRITE),
         SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED)};
+    const struct scmp_arg_cmp truncates = SCMP_A2(SCMP_CMP_MASKED_EQ, O_TRUNC, O_TRUNC);
+    static const int sends[] = {SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg)};
     int ret = add(context, FILTER_MMAP, SCMP_SYS(mmap), 2, shared);
+    if (ret == 0)
+        ret = seccomp_rule_add_array(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open_by_handle_at), 1,
+                                     &truncates);
     if (ret == 0)
         ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
     if (ret == 0)
         ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_setup), 0);
+    for (size_t i = 0; i < sizeof sends / sizeof *sends && ret == 0 && wants & FILTER_SENDS; i++)
+        ret = add(context, FILTER_SEND, sends[i], 0, NULL);
     if (ret == 0 && wants & FILTER_EXITS)
         ret = add(context, FILTER_EXIT_GROUP, SCMP_SYS(exit_group), 0, NULL);
     return ret;
 }
 
-/* libseccomp 2.5 exports to a descriptor alone. */
+/*
+ * libseccomp 2.5 exports to a descriptor alone, with one write(2). A pipe is no file, so no limit
+ * on the size of files holds for it; what does not fit in it fills it.
+ */
 static int export(scmp_filter_ctx context, struct filter *ret_filter)
 {
-    CLEANUP(io_close) int fd = memfd_create("filter", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int ret = seccomp_export_bpf(context, fd);
-    off_t size_bytes = ret == 0 ? lseek(fd, 0, SEEK_CUR) : 0;
-    if (ret < 0 || size_bytes <= 0)
-        return ret < 0 ? ret : -errno;
+    CLEANUP(io_close) int read_fd = -1, write_fd = -1;
+    int size_bytes;
+    int ret = io_pipe(&read_fd, &write_fd);
+    if (ret == 0)
+        ret = io_set_nonblock(write_fd);
+    if (ret == 0)
+        ret = seccomp_export_bpf(context, write_fd);
+    if (ret < 0)
+        return ret;
+    if (ioctl(read_fd, FIONREAD, &size_bytes) < 0 || size_bytes >= fcntl(read_fd, F_GETPIPE_SZ))
+        return -ENOSPC;
     CLEANUP(io_free) struct sock_filter *program = malloc((size_t)size_bytes);
     if (!program)
         return -ENOMEM;
-    if (pread(fd, program, (size_t)size_bytes, 0) != size_bytes)
+    if (read(read_fd, program, (size_t)size_bytes) != size_bytes)
         return -EIO;
     ret_filter->length = (unsigned short)((size_t)size_bytes / sizeof *program);
     ret_filter->program = steal_ptr(&program);

@@ -10,6 +10,9 @@
  * O_CREAT or O_TRUNC stop; ioctl only as FICLONE and FICLONERANGE. All else runs at full
  * speed, close, fork and wait among it.
  *
+ * open_by_handle_at with O_TRUNC fails with EPERM, as without CAP_DAC_READ_SEARCH: it names no
+ * path. Without O_TRUNC it changes nothing, and runs.
+ *
  * io_uring_setup and io_setup fail with ENOSYS: what a ring or an AIO context is told to
  * write is no call. Old kernels and containers refuse them too, so programs cope.
  * Source: seccomp(2), ptrace(2).
@@ -22,11 +25,13 @@
 enum filter_stop {
     FILTER_EXIT_GROUP = 0x1000,
     FILTER_MMAP,   /* a shared writable mapping of a file; not one made writable by mprotect(2) */
+    FILTER_SEND,   /* sendto, sendmsg, sendmmsg: their first argument is the socket */
     FILTER_FOREIGN /* a 32-bit or x32 call: its number means another call than it seems to */
 };
 
 /* What is stopped only when asked for. */
 #define FILTER_EXITS 1U
+#define FILTER_SENDS 2U
 
 struct sock_filter;
 
@@ -38,7 +43,7 @@ struct filter {
 void filter_release(struct filter *filter);
 
 /*
- * wants: 0 or FILTER_EXITS.
+ * wants: any of FILTER_EXITS and FILTER_SENDS.
  * Errors: what libseccomp says: -ENOMEM, -EFAULT for a bug of its own.
  */
 int filter_build(unsigned wants, struct filter *ret_filter, struct err *err);

@@ -4,11 +4,22 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 int listing_init(struct listing *listing, bool attempts, bool json, struct err *err)
 {
-    *listing = (struct listing){.attempts = attempts, .json = json, .file = tmpfile()};
-    return listing->file ? 0 : err_set(err, errno, "make a temporary file");
+    struct rlimit file_size;
+    *listing = (struct listing){.attempts = attempts, .json = json, .fd = -1};
+    if (getrlimit(RLIMIT_FSIZE, &file_size) < 0 || file_size.rlim_cur != RLIM_INFINITY)
+        listing->file = open_memstream(&listing->text, &listing->len);
+    else {
+        CLEANUP(io_close) int fd = memfd_create("list", MFD_CLOEXEC);
+        listing->file = fd < 0 ? NULL : fdopen(fd, "w");
+        listing->fd = listing->file ? steal_fd(&fd) : -1;
+    }
+    return listing->file ? 0 : err_set(err, errno, "make a list");
 }
 
 void listing_release(struct listing *listing)
@@ -17,6 +28,7 @@ void listing_release(struct listing *listing)
         free(listing->places[i]);
     free(listing->places);
     io_fclose(&listing->file);
+    io_free(&listing->text);
 }
 
 /* As a JSON string; bytes that are no ASCII are taken for Latin-1, so any name can be told. */
@@ -101,8 +113,13 @@ static void print_end(struct listing *listing, const struct engine_tree *tree)
     trace_digest_print(&tree->trace, trace);
     fprintf(listing->file,
             "{\"end\":true,\"points\":%" PRIu64 ",\"attempts\":%" PRIu64
-            ",\"state\":\"%s\",\"trace\":\"%s\",\"mappings\":%" PRIu64 ",\"rules\":[",
+            ",\"state\":\"%s\",\"trace\":\"%s\",\"mappings\":%" PRIu64 ",\"unreadable\":",
             tree->points, tree->attempts, state, trace, tree->mappings);
+    if (tree->state.unreadable)
+        print_json_string(listing->file, tree->state.unreadable);
+    else
+        fputs("null", listing->file);
+    fputs(",\"rules\":[", listing->file);
     for (size_t i = 0; tree->rules && i < tree->rules->count; i++) {
         CLEANUP(buf_release) struct buf text = BUF_INIT;
         rule_print(&tree->rules->rules[i], &text);
@@ -116,13 +133,16 @@ static void print_end(struct listing *listing, const struct engine_tree *tree)
 int listing_write(struct listing *listing, const struct engine_tree *tree, int fd)
 {
     char chunk[1 << 16];
-    size_t n;
-    int ret = 0;
     print_places(listing);
     if (listing->json)
         print_end(listing, tree);
-    rewind(listing->file);
-    while (ret == 0 && (n = fread(chunk, 1, sizeof chunk, listing->file)) > 0)
-        ret = io_write_all(fd, chunk, n);
-    return ferror(listing->file) ? -EIO : ret;
+    if (fflush(listing->file) == EOF || ferror(listing->file))
+        return errno ? -errno : -EIO;
+    if (listing->fd < 0)
+        return io_write_all(fd, listing->text, listing->len);
+    ssize_t n;
+    int ret = 0;
+    for (off_t at = 0; ret == 0 && (n = pread(listing->fd, chunk, sizeof chunk, at)) != 0; at += n)
+        ret = n < 0 ? -errno : io_write_all(fd, chunk, (size_t)n);
+    return ret;
 }

@@ -19,7 +19,6 @@ static const struct op_call calls[] = {
     {"openat", OP_OPEN, -1, true, {.dir = 1, .path = 2, .flags = 3, .mode = 4}},
     {"openat2", OP_OPEN, -1, true, {.dir = 1, .path = 2, .flags = 3}},
     {"creat", OP_OPEN, -1, true, {.path = 1, .mode = 2}},
-    {"open_by_handle_at", OP_OPEN, -1, false, {0}},
     {"write", OP_WRITE, -1, false, {.fd = 1, .length = 3}},
     {"pwrite64", OP_WRITE, -1, false, {.fd = 1, .length = 3}},
     {"writev", OP_WRITE, -1, false, {.fd = 1, .length = 3}},
@@ -90,7 +89,6 @@ static const struct op_errors errors[] = {
      {EBUSY, EDQUOT, EFBIG, EINTR, ENFILE, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EAGAIN}},
     {OP_OPEN, "openat openat2", "open(2)", {EBADF}},
     {OP_OPEN, "openat2", "openat2(2)", {E2BIG, EXDEV}},
-    {OP_OPEN, "open_by_handle_at", "open_by_handle_at(2)", {EBADF, ESTALE}},
 
     {OP_WRITE,
      "write pwrite64 writev pwritev pwritev2",

@@ -7,7 +7,10 @@
  * in, and which errors a call can return. The tables know no pids and no registers.
  *
  * Not in the tables, because no file of the tree changes: tee, vmsplice, memfd_create,
- * close. io_uring is refused by the engine, and a shared mapping cannot be seen.
+ * close; sendto and its like, which write to sockets alone. io_uring is refused by the
+ * engine, and so is open_by_handle_at with O_TRUNC, which has no path; a shared mapping
+ * cannot be seen. Nor are the ioctls that set what chattr(1) shows (FS_IOC_SETFLAGS,
+ * FS_IOC_FSSETXATTR): the digest does not know those flags.
  */
 #ifndef KILLPOINT_OP_H
 #define KILLPOINT_OP_H

@@ -4,8 +4,9 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <unistd.h>
+
+#include "sight.h"
 
 #define LINKS_MAX 40 /* path_resolution(7) */
 #define DELETED " (deleted)"
@@ -16,6 +17,7 @@
 struct place {
     char link[LINK_MAX_BYTES]; /* as it is to be read from here */
     enum { PLACE_TREE, PLACE_DELETED, PLACE_OUTSIDE } kind;
+    bool lost_name;
     char path[PATH_MAX]; /* "" for the guest's root */
     struct stat stat;
 };
@@ -43,10 +45,10 @@ void resolved_release(struct resolved *resolved)
     buf_release(&resolved->path);
 }
 
-/* readlink(2) with a NUL; -ENAMETOOLONG when it does not fit. */
-static int read_link(int dir_fd, const char *path, char text[PATH_MAX])
+/* In the tree. Errors: as readlinkat(2); -ENAMETOOLONG when it does not fit. */
+static int read_link(const struct resolve_root *root, const char *path, char text[PATH_MAX])
 {
-    ssize_t n = readlinkat(dir_fd, path, text, PATH_MAX);
+    ssize_t n = readlinkat(root->fd, path, text, PATH_MAX);
     if (n < 0)
         return -errno;
     if (n == PATH_MAX)
@@ -59,11 +61,13 @@ int resolve_root_open(pid_t pid, struct resolve_root *ret_root, struct err *err)
 {
     char path[32], prefix[PATH_MAX];
     snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
-    int ret = read_link(AT_FDCWD, path, prefix);
-    CLEANUP(io_close) int fd = ret < 0 ? -1 : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int ret = sight_read_link(pid, path, prefix);
+    CLEANUP(io_close) int fd = ret < 0 ? ret : sight_open(pid, path, O_PATH | O_DIRECTORY);
     struct stat st;
+    if (sight_is_refused(fd))
+        return sight_refused(pid, -fd, err);
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_set(err, ret < 0 ? -ret : errno, "open %s", path);
+        return err_set(err, fd < 0 ? -fd : errno, "open %s", path);
     ret_root->fd = steal_fd(&fd);
     ret_root->dev = st.st_dev;
     ret_root->ino = st.st_ino;
@@ -99,18 +103,19 @@ static bool cut_deleted(char *path)
 }
 
 /* place->link is set. Its text alone does not tell: names may end with " (deleted)". */
-static int find_place(const struct resolve_root *root, struct place *place)
+static int find_place(const struct resolve_root *root, pid_t pid, struct place *place)
 {
     struct stat named;
     char text[PATH_MAX];
-    int ret = read_link(AT_FDCWD, place->link, text);
+    int ret = sight_read_link(pid, place->link, text);
+    if (ret == 0)
+        ret = sight_stat(pid, place->link, &place->stat);
     if (ret < 0)
         return ret;
-    if (stat(place->link, &place->stat) < 0)
-        return -errno;
     const char *path = strip(root, text);
     strcpy(place->path, path ? path : text);
     place->kind = PLACE_OUTSIDE;
+    place->lost_name = false;
     if (!path)
         return 0;
     if (fstatat(root->fd, below_root(path), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -122,6 +127,7 @@ static int find_place(const struct resolve_root *root, struct place *place)
             place->kind = PLACE_DELETED;
             strcat(place->path, DELETED);
         }
+        place->lost_name = place->kind == PLACE_TREE;
     }
     return 0;
 }
@@ -150,11 +156,12 @@ static const long pseudo_types[] = {PROC_SUPER_MAGIC,
                                     0x65735543 /* fusectl */};
 
 /* Returns 1 or 0, or -errno. */
-static int is_pseudo(const char *path)
+static int is_pseudo(pid_t pid, const char *path)
 {
     struct statfs fs;
-    if (statfs(path, &fs) < 0)
-        return -errno;
+    int ret = sight_statfs(pid, path, &fs);
+    if (ret < 0)
+        return ret;
     for (size_t i = 0; i < sizeof pseudo_types / sizeof *pseudo_types; i++)
         if ((long)fs.f_type == pseudo_types[i])
             return 1;
@@ -172,15 +179,16 @@ static bool is_on_pseudo(const struct walk *walk, const struct resolved *found)
     struct stat st = found->stat;
     bool exists = found->exists;
     strcpy(path + start, walk->path);
-    int ret =
-        exists && !S_ISLNK(st.st_mode) && st.st_dev != walk->root->dev ? is_pseudo(path) : -ENOENT;
+    int ret = exists && !S_ISLNK(st.st_mode) && st.st_dev != walk->root->dev
+                  ? is_pseudo(walk->pid, path)
+                  : -ENOENT;
     while (ret < 0 && path[start]) {
         if (exists && st.st_dev == walk->root->dev)
             return false;
         *strrchr(path, '/') = '\0';
         exists = fstatat(walk->root->fd, below_root(path + start), &st, AT_SYMLINK_NOFOLLOW) == 0;
         if (exists && st.st_dev != walk->root->dev)
-            ret = is_pseudo(path);
+            ret = is_pseudo(walk->pid, path);
     }
     return ret > 0;
 }
@@ -263,8 +271,8 @@ static int walk_follow(struct walk *walk, bool last, struct place *ret_place)
 {
     char target[PATH_MAX];
     bool magic = is_magic(walk, ret_place->link);
-    int ret = magic ? find_place(walk->root, ret_place)
-                    : read_link(walk->root->fd, below_root(walk->path), target);
+    int ret = magic ? find_place(walk->root, walk->pid, ret_place)
+                    : read_link(walk->root, below_root(walk->path), target);
     if (ret == -EINVAL) /* no link */
         return 0;
     if (ret < 0 || walk->links++ == LINKS_MAX) {
@@ -302,7 +310,7 @@ static int find_own_place(const struct resolve_root *root, pid_t pid, int fd,
 {
     snprintf(ret_place->link, LINK_MAX_BYTES, fd == AT_FDCWD ? "/proc/%d/cwd" : "/proc/%d/fd/%d",
              (int)pid, fd);
-    int ret = find_place(root, ret_place);
+    int ret = find_place(root, pid, ret_place);
     return ret == -ENOENT ? (fd == AT_FDCWD ? -ESRCH : -EBADF) : ret;
 }
 
@@ -310,12 +318,14 @@ static int find_own_place(const struct resolve_root *root, pid_t pid, int fd,
 static int find_own_root(const struct resolve_root *root, pid_t pid, struct place *ret_place)
 {
     snprintf(ret_place->link, LINK_MAX_BYTES, "/proc/%d/root", (int)pid);
-    if (stat(ret_place->link, &ret_place->stat) < 0)
-        return errno == ENOENT ? -ESRCH : -errno;
+    int ret = sight_stat(pid, ret_place->link, &ret_place->stat);
+    if (ret < 0)
+        return ret == -ENOENT ? -ESRCH : ret;
     ret_place->kind = PLACE_TREE;
+    ret_place->lost_name = false;
     ret_place->path[0] = '\0';
     bool same = ret_place->stat.st_dev == root->dev && ret_place->stat.st_ino == root->ino;
-    return same ? 0 : find_place(root, ret_place);
+    return same ? 0 : find_place(root, pid, ret_place);
 }
 
 static void set_path(struct resolved *resolved, const char *path)
@@ -325,16 +335,17 @@ static void set_path(struct resolved *resolved, const char *path)
 }
 
 /* rest: of a path that went on from there. */
-static void set_place(const struct resolve_root *root, const struct place *place, const char *rest,
-                      struct resolved *ret_resolved)
+static void set_place(const struct resolve_root *root, pid_t pid, const struct place *place,
+                      const char *rest, struct resolved *ret_resolved)
 {
     set_path(ret_resolved, place->path);
     buf_add(&ret_resolved->path, *rest && *rest != '/' ? "/" : "");
     buf_add(&ret_resolved->path, rest);
     ret_resolved->exists = !*rest;
+    ret_resolved->lost_name = place->lost_name && !*rest;
     ret_resolved->stat = place->stat;
     ret_resolved->in_tree = place->kind == PLACE_TREE &&
-                            (place->stat.st_dev == root->dev || is_pseudo(place->link) == 0);
+                            (place->stat.st_dev == root->dev || is_pseudo(pid, place->link) == 0);
 }
 
 static void set_walked(const struct walk *walk, struct resolved *ret_resolved)
@@ -344,6 +355,7 @@ static void set_walked(const struct walk *walk, struct resolved *ret_resolved)
     resolved->exists = !walk->missing && fstatat(walk->root->fd, below_root(walk->path),
                                                  &resolved->stat, AT_SYMLINK_NOFOLLOW) == 0;
     resolved->in_tree = !walk->deleted_len && !is_on_pseudo(walk, resolved);
+    resolved->lost_name = false;
     set_path(resolved, walk->path);
 }
 
@@ -361,7 +373,7 @@ int resolve_path(const struct resolve_root *root, pid_t pid, int dir_fd, const c
     if (ret < 0)
         return err_set(err, -ret, "resolve %s for process %d", path, (int)pid);
     if (start->kind == PLACE_OUTSIDE) {
-        set_place(root, start, path, ret_resolved);
+        set_place(root, pid, start, path, ret_resolved);
         return 0;
     }
     walk.root = root;
@@ -375,7 +387,7 @@ int resolve_path(const struct resolve_root *root, pid_t pid, int dir_fd, const c
     if (ret < 0)
         return err_set(err, -ret, "resolve %s for process %d", path, (int)pid);
     if (ret > 0)
-        set_place(root, &place, walk.rest + strspn(walk.rest, "/"), ret_resolved);
+        set_place(root, pid, &place, walk.rest + strspn(walk.rest, "/"), ret_resolved);
     else
         set_walked(&walk, ret_resolved);
     return 0;
@@ -388,6 +400,6 @@ int resolve_fd(const struct resolve_root *root, pid_t pid, int fd, struct resolv
     int ret = find_own_place(root, pid, fd, &place);
     if (ret < 0)
         return err_set(err, -ret, "resolve descriptor %d of process %d", fd, (int)pid);
-    set_place(root, &place, "", ret_resolved);
+    set_place(root, pid, &place, "", ret_resolved);
     return 0;
 }

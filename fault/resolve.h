@@ -35,6 +35,7 @@ struct resolved {
     struct stat stat; /* of the path itself, if it exists; of a descriptor, always */
     bool exists;
     bool in_tree;
+    bool lost_name; /* it lives on under another name than path */
 };
 #define RESOLVED_INIT                                                                              \
     {                                                                                              \
@@ -58,8 +59,8 @@ int resolve_path(const struct resolve_root *root, pid_t pid, int dir_fd, const c
                  bool follow, struct resolved *ret_resolved, struct err *err);
 
 /*
- * A descriptor of pid. A file that lost this name but has another one is in the tree under the
- * name it had.
+ * A descriptor of pid. A file that lost this name but has another one is in the tree, under the
+ * name it had: lost_name says so.
  * Errors: -EBADF; -ENAMETOOLONG.
  */
 int resolve_fd(const struct resolve_root *root, pid_t pid, int fd, struct resolved *ret_resolved,

@@ -192,6 +192,7 @@ static int parse_where(struct parser *p)
 static int read_encoded(struct parser *p, size_t offset, size_t len, char **ret_text)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT;
+    buf_add(&text, "");
     size_t read = buf_add_decoded(&text, p->text + offset, len);
     if (read < len)
         return refuse(p, offset + read, "%% must be followed by two hex digits, not both 0");
@@ -358,7 +359,7 @@ static int parse_key(struct parser *p)
                       rule_key_words[key]);
     size_t value = start + len + 1;
     size_t value_len = span(p, value, ":");
-    if (value_len == 0)
+    if (value_len == 0 && key != RULE_KEY_COMM)
         return refuse(p, value, "%s= has no value", rule_key_words[key]);
     for (size_t i = value; i < value + value_len; i++) {
         if ((unsigned char)p->text[i] <= ' ' || p->text[i] == '\x7f')

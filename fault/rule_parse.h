@@ -29,7 +29,8 @@
  *               spawn, exit, pipewrite, begin of processes: which process, as addresses
  *               have it: `/` the command itself, `/2/1` the first child of its second.
  *   comm=NAME   operations, spawn, exit, pipewrite, begin of processes: the process's name
- *               as /proc has it, the whole of it, so at most 15 bytes. Default: any.
+ *               as /proc has it, the whole of it, so at most 15 bytes; it may be empty, as
+ *               a process can have no name. Default: any.
  *   when=F[..L][+S]    where comm= is allowed: among the attempts that WHERE, path and comm
  *               match, counted from 1 in each call: only the F-th; F to L; from F on every
  *               S-th; from F to L every S-th. `F+` is `F+1`. Default: every one (1+1).

@@ -14,8 +14,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-/* Content is hashed by blocks, so that a write into a long file costs its own blocks alone. */
-#define BLOCK_BYTES 65536
 #define HIDDEN_XATTRS "trusted.overlay."
 
 struct version {
@@ -31,7 +29,7 @@ struct tracked {
     char *path;
     XXH128_hash_t name;
     struct version original, now;
-    XXH128_hash_t *blocks; /* of now; NULL: unknown */
+    struct content content; /* of now */
 };
 
 static const struct version missing;
@@ -69,14 +67,21 @@ static void free_entry(void *node)
 {
     struct tracked *entry = node;
     free(entry->path);
-    free(entry->blocks);
+    content_release(&entry->content);
     free(entry);
 }
 
 void tree_state_release(struct tree_state *state)
 {
     tdestroy(state->entries, free_entry);
+    free(state->unreadable);
     *state = (struct tree_state)TREE_STATE_INIT;
+}
+
+void tree_state_cannot_read(struct tree_state *state, const char *path)
+{
+    if (!state->unreadable)
+        state->unreadable = io_format("%s", path);
 }
 
 static struct tracked *find(const struct tree_state *state, char *path)
@@ -140,56 +145,28 @@ static int forgive(struct reader *r, int errnum, const char *what)
 {
     if (errnum != EACCES && errnum != EPERM)
         return err_set(r->err, errnum, "%s %s", what, r->entry->path);
-    r->state->unreadable = true;
+    tree_state_cannot_read(r->state, r->entry->path);
     return 0;
 }
 
-static void drop_blocks(struct tracked *entry)
-{
-    free(entry->blocks);
-    entry->blocks = NULL;
-}
-
-static int read_blocks(struct reader *r, int fd, const struct version *now, int64_t n_blocks,
-                       struct tree_state_range range)
-{
-    const struct version *old = &r->entry->now;
-    bool known = r->entry->blocks && same_inode(old, now);
-    int64_t kept_bytes = now->size_bytes < old->size_bytes ? now->size_bytes : old->size_bytes;
-    if (kept_bytes == now->size_bytes && kept_bytes == old->size_bytes)
-        kept_bytes = INT64_MAX;
-    r->entry->blocks = reallocarray(r->entry->blocks, (size_t)n_blocks + 1, sizeof(XXH128_hash_t));
-    if (!r->entry->blocks)
-        abort();
-    for (int64_t i = 0; i < n_blocks; i++) {
-        char block[BLOCK_BYTES];
-        int64_t start = i * BLOCK_BYTES, end = start + BLOCK_BYTES;
-        if (known && end <= kept_bytes && (end <= range.from || start >= range.to))
-            continue;
-        ssize_t len = pread(fd, block, BLOCK_BYTES, start);
-        if (len < 0) {
-            drop_blocks(r->entry);
-            return err_set(r->err, errno, "read %s", r->entry->path);
-        }
-        r->entry->blocks[i] = XXH3_128bits(block, (size_t)len);
-    }
-    return 0;
-}
-
-static int read_content(struct reader *r, const struct version *now, struct tree_state_range range,
+static int read_content(struct reader *r, const struct version *now, struct content_range range,
                         XXH128_hash_t *ret)
 {
-    int64_t n_blocks = now->size_bytes / BLOCK_BYTES + (now->size_bytes % BLOCK_BYTES > 0);
+    struct tracked *entry = r->entry;
     CLEANUP(io_close)
     int fd = openat(r->root_fd, below_root(r), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        drop_blocks(r->entry);
+        content_release(&entry->content);
         return forgive(r, errno, "open");
     }
-    int ret_code = read_blocks(r, fd, now, n_blocks, range);
-    if (ret_code == 0)
-        *ret = XXH3_128bits(r->entry->blocks, (size_t)n_blocks * sizeof(XXH128_hash_t));
-    return ret_code;
+    if (!same_inode(&entry->now, now))
+        content_release(&entry->content);
+    int ret_code =
+        content_update(&entry->content, fd, entry->now.size_bytes, now->size_bytes, range);
+    if (ret_code < 0)
+        return err_set(r->err, -ret_code, "read %s", entry->path);
+    *ret = entry->content.digest;
+    return 0;
 }
 
 static int read_target(struct reader *r, XXH128_hash_t *ret)
@@ -241,7 +218,7 @@ static bool is_hidden(const struct tree_state *state, const char *path)
     return false;
 }
 
-static int read_version(struct reader *r, struct tree_state_range range, struct version *ret)
+static int read_version(struct reader *r, struct content_range range, struct version *ret)
 {
     struct stat st;
     *ret = missing;
@@ -251,7 +228,7 @@ static int read_version(struct reader *r, struct tree_state_range range, struct 
     else if (fstatat(r->root_fd, below_root(r), &st, AT_SYMLINK_NOFOLLOW) < 0)
         errnum = errno;
     if (errnum || !S_ISREG(st.st_mode))
-        drop_blocks(r->entry);
+        content_release(&r->entry->content);
     if (errnum)
         return errnum == ENOENT || errnum == ENOTDIR ? 0 : forgive(r, errnum, "lstat");
     bool device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
@@ -289,7 +266,7 @@ static int read_version(struct reader *r, struct tree_state_range range, struct 
 struct visit {
     struct reader reader;
     const char *top; /* NULL: every entry */
-    struct tree_state_range range;
+    struct content_range range;
     const struct tracked *like;
     const struct tracked *found;
     struct buf changed; /* the first path that was not as known */
@@ -306,7 +283,7 @@ static void share_now(const void *node, VISIT which, void *closure)
         !same_inode(&entry->now, &like->now))
         return;
     set_now(visit->reader.state, entry, &like->now);
-    drop_blocks(entry);
+    content_release(&entry->content);
 }
 
 static void find_original(const void *node, VISIT which, void *closure)
@@ -318,7 +295,7 @@ static void find_original(const void *node, VISIT which, void *closure)
         visit->found = entry;
 }
 
-static int refresh(struct reader *r, struct tree_state_range range)
+static int refresh(struct reader *r, struct content_range range)
 {
     struct version now;
     int ret = read_version(r, range, &now);
@@ -434,7 +411,7 @@ static int update_deep(struct reader *parent, const char *path)
 }
 
 int tree_state_update(struct tree_state *state, int root_fd, const char *path, bool deep,
-                      struct tree_state_range range, struct err *err)
+                      struct content_range range, struct err *err)
 {
     CLEANUP(io_free) char *copy = io_format("%s", path);
     struct reader r = {state, root_fd, find(state, copy), err};

@@ -21,7 +21,7 @@
 #ifndef KILLPOINT_TREE_STATE_H
 #define KILLPOINT_TREE_STATE_H
 
-#include "io.h"
+#include "content.h"
 
 struct tree_state {
     /* Appends what a path counts as in the digest, asked once for each; NULL: as itself. */
@@ -29,7 +29,8 @@ struct tree_state {
     void *entries;      /* tsearch(3): by path */
     uint64_t digest[2]; /* compare it with that before the call */
     size_t n_linked;    /* entries that began with more names than one */
-    bool unreadable;    /* a file could not be read: a change of its content alone is not seen */
+    char *unreadable;   /* owned: the first file that could not be read, so that a change of its
+                           content alone is not seen; NULL: none */
 };
 #define TREE_STATE_INIT                                                                            \
     {                                                                                              \
@@ -48,11 +49,7 @@ void tree_state_release(struct tree_state *state);
 int tree_state_touch(struct tree_state *state, int root_fd, const char *path, bool deep,
                      struct err *err);
 
-/* The bytes from (0, …) up to but not including `to` (at most INT64_MAX) may have changed. */
-struct tree_state_range {
-    int64_t from, to;
-};
-#define TREE_STATE_WHOLE ((struct tree_state_range){0, INT64_MAX})
+#define TREE_STATE_WHOLE ((struct content_range){0, INT64_MAX})
 
 /*
  * After a call: looks at the path again, which was touched.
@@ -62,7 +59,7 @@ struct tree_state_range {
  * Returns and errors as tree_state_touch().
  */
 int tree_state_update(struct tree_state *state, int root_fd, const char *path, bool deep,
-                      struct tree_state_range range, struct err *err);
+                      struct content_range range, struct err *err);
 
 /*
  * Looks at every touched path again, in full.
@@ -70,6 +67,9 @@ int tree_state_update(struct tree_state *state, int root_fd, const char *path, b
  * *ret_path is the first of them by name, the caller frees it. Errors as tree_state_touch().
  */
 int tree_state_rehash(struct tree_state *state, int root_fd, char **ret_path, struct err *err);
+
+/* The file cannot be read under this name, nor under another one that is known. */
+void tree_state_cannot_read(struct tree_state *state, const char *path);
 
 /* The digest as TREE_STATE_DIGEST_LEN hex digits, NUL-terminated. */
 #define TREE_STATE_DIGEST_LEN 32

@@ -175,6 +175,22 @@ static void check_exec_status(struct bench *bench, const struct evidence_run *ru
           found.len ? found.data : "no exec");
 }
 
+/* One check for each listed exec. */
+static void check_exec_stdout(struct bench *bench, const struct evidence_run *run)
+{
+    const char *const *wanted = bench->scenario->expect.exec_stdout;
+    for (size_t i = 0; wanted && wanted[i]; i++) {
+        json_t *call = find_call(run, "exec", i);
+        json_t *out = json_object_get(call, "stdout");
+        const char *head = json_string_value(json_object_get(out, "head"));
+        bool good = head && (*wanted[i] ? strstr(head, wanted[i]) != NULL : *head == '\0');
+        CLEANUP(io_free)
+        char *text = *wanted[i] ? io_format("exec#%zu: %s", i + 1, wanted[i])
+                                : io_format("exec#%zu: nothing", i + 1);
+        check(bench, "exec-stdout", good, text, !call ? "no such exec" : head ? head : "nothing");
+    }
+}
+
 static void check_calls(struct bench *bench, const struct evidence_run *run)
 {
     const struct expect *expect = &bench->scenario->expect;
@@ -186,6 +202,7 @@ static void check_calls(struct bench *bench, const struct evidence_run *run)
         check_settle(bench, run);
     if (expect->exec_status_count > 0)
         check_exec_status(bench, run);
+    check_exec_stdout(bench, run);
 }
 
 /* --- what it says ---------------------------------------------------------------- */
@@ -311,6 +328,21 @@ static void check_log(struct bench *bench, const struct evidence_run *run)
 
 /* --- the store, the faults, the processes ------------------------------------------ */
 
+/* Whether expect.store.fails has the check. */
+static bool is_to_fail(const struct expect *expect, const struct audit_def *def)
+{
+    for (const char *const *id = expect->fails; id && *id; id++)
+        if (strcmp(*id, def->id) == 0)
+            return true;
+    return false;
+}
+
+static void check_failure(struct bench *bench, const char *id, const struct audit_result *result)
+{
+    CLEANUP(io_free) char *wanted = io_format("not: %s", result->def->expected);
+    check(bench, id, result->outcome == AUDIT_FAIL, wanted, result->found ? result->found : "");
+}
+
 /* Returns whether all that is to be judged could be seen. */
 static bool check_store(struct bench *bench, const struct evidence *evidence)
 {
@@ -319,7 +351,7 @@ static bool check_store(struct bench *bench, const struct evidence *evidence)
     bool seen = true;
     for (size_t k = 0; k < AUDIT_N_CHECKS && evidence->vm_lost; k++) {
         const struct audit_def *def = &audit_defs()[k];
-        bool decides = levels[def->level] == JUDGE_PASS;
+        bool decides = levels[def->level] == JUDGE_PASS || is_to_fail(expect, def);
         CLEANUP(io_free) char *id = io_format("store/%s", def->id);
         add_check(bench, id, "not-run", decides, def->expected,
                   "the machine died, and its disk with it");
@@ -329,6 +361,10 @@ static bool check_store(struct bench *bench, const struct evidence *evidence)
         for (size_t k = 0; k < AUDIT_N_CHECKS; k++) {
             const struct audit_result *result = &evidence->audits[i].results[k];
             CLEANUP(io_free) char *id = io_format("store/%s", result->def->id);
+            if (is_to_fail(expect, result->def)) {
+                check_failure(bench, id, result);
+                continue;
+            }
             add_check(bench, id, audit_outcome_name(result->outcome),
                       levels[result->def->level] == JUDGE_PASS, result->def->expected,
                       result->found ? result->found : "");

@@ -118,6 +118,7 @@ static void read_calls(struct view view, struct expect *expect, struct pool *poo
     expect->judge_settle = schema_has(settle);
     expect->settle_ms.min = schema_int(schema_get(settle, "min"));
     expect->settle_ms.max = schema_int(schema_get(settle, "max"));
+    expect->exec_stdout = schema_texts(schema_get(view, "exec_stdout"), pool);
     expect->exec_status = numbers;
     expect->exec_status_count = schema_count(status);
 }
@@ -141,6 +142,7 @@ static struct expect read_expect(struct view view, struct pool *pool)
         .must = read_judge(schema_get(store, "must"), claim),
         .should = read_judge(schema_get(store, "should"), claim),
         .exact = read_judge(schema_get(store, "exact"), claim),
+        .fails = schema_texts(schema_get(store, "fails"), pool),
         .label = (enum label)schema_enum(schema_get(log, "label")),
         .fingerprint = (enum fingerprint)schema_enum(schema_get(log, "fingerprint")),
         .fatal = (enum fatal)schema_enum(schema_get(log, "fatal")),

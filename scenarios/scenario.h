@@ -63,9 +63,12 @@ struct expect {
     bool judge_cp, judge_exec;
     bool judge_settle; /* from the end of exec#1 to the begin of exec#2; only with two execs */
     struct range settle_ms;
-    size_t exec_status_count;       /* 0: not judged */
-    const int *exec_status;         /* of the run's execs in order; -S: killed by signal S */
+    size_t exec_status_count; /* 0: not judged */
+    const int *exec_status;   /* of the run's execs in order; -S: killed by signal S */
+    const char *const
+        *exec_stdout; /* what each exec's stdout holds, "": it is empty; may be none */
     enum judge must, should, exact; /* the audit's levels, after the last run */
+    const char *const *fails;       /* the audit's checks that must fail; may be none */
     enum label label;
     enum fingerprint fingerprint;
     enum fatal fatal;

@@ -7,6 +7,7 @@
 #include "../fault/rule_parse.h"
 #include "../fault/rule_set.h"
 #include "scenario.h"
+#include "trial.h"
 #include "validate.h"
 
 struct checker {
@@ -105,6 +106,19 @@ static void check_execs(const struct checker *checker)
     if (count && (count < exec.min || count > exec.max))
         SAY(checker, status.node, "exec_status: a list of %lld, which calls.exec does not allow",
             (long long)count);
+}
+
+static void check_fails(const struct checker *checker)
+{
+    struct view fails = part(part(checker->expect, "store"), "fails");
+    bool is_list = fails.node && fails.node->kind == NODE_LIST;
+    for (size_t i = 0; is_list && i < fails.node->count; i++) {
+        struct view item = schema_item(fails, i);
+        CLEANUP(io_free) char *id = io_format("store/%s", item.node->text ? item.node->text : "");
+        if (!scenario_check_exists(id))
+            SAY(checker, item.node, "fails: '%.60s' is no check of the audit",
+                id + strlen("store/"));
+    }
 }
 
 static void check_log(const struct checker *checker)
@@ -256,6 +270,7 @@ void scenario_check(const char *path, const struct view *root, const char *const
     check_reasons(&checker);
     check_exit(&checker);
     check_execs(&checker);
+    check_fails(&checker);
     check_log(&checker);
     check_faults(&checker);
     if (layouts)

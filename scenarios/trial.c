@@ -13,6 +13,7 @@ const struct check_info scenario_checks[] = {
     {"calls/exec", "The number of exec calls is in expect.calls.exec."},
     {"settle", "The time between the first two execs is in expect.settle_ms."},
     {"exec-status", "The execs ended as expect.exec_status lists it."},
+    {"exec-stdout", "The execs' stdout holds what expect.exec_stdout lists, or is empty."},
     {"log/label", "The streams name the label of expect.log.label, and not the other one."},
     {"log/fingerprint", "The streams hold the chosen certificate's fingerprint as often as "
                         "expect.log.fingerprint says."},

@@ -56,6 +56,26 @@ static inline char *faultrun_out(const char *script)
     return steal_ptr(&done.out);
 }
 
+/* A script and how it is to end. */
+struct faultrun_row {
+    const char *name, *script;
+    int code;
+    const char *out; /* all of it; NULL: not looked at */
+    const char *err; /* a part of it; NULL: empty */
+};
+
+static inline void faultrun_check(const struct faultrun_row *row)
+{
+    CLEANUP(run_release) struct run done = faultrun_play(row->script);
+    if (done.how != PROC_EXITED || done.code != row->code ||
+        (row->out && strcmp(done.out, row->out) != 0) ||
+        (row->err ? !strstr(done.err, row->err) : *done.err != '\0'))
+        fail_msg("%s: how %d, code %d\n--- stdout\n%s\n--- stderr\n%s", row->name, done.how,
+                 done.code, done.out, done.err);
+}
+
+#define NOBODY "setpriv --reuid 65534 --regid 65534 --clear-groups "
+
 /* What stands behind key up to the next `,` or `"` of a line of JSON; the caller frees it. */
 static inline char *faultrun_value(const char *line, const char *key)
 {

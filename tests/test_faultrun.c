@@ -68,24 +68,7 @@ static void a_point_by_its_address_is_the_same_point(void **state)
 
 /* --- what is done, seen by a shell ------------------------------------------------------- */
 
-struct row {
-    const char *name, *script;
-    int code;
-    const char *out; /* all of it; NULL: not looked at */
-    const char *err; /* a part of it; NULL: empty */
-};
-
-static void check_row(const struct row *row)
-{
-    CLEANUP(run_release) struct run done = faultrun_play(row->script);
-    if (done.how != PROC_EXITED || done.code != row->code ||
-        (row->out && strcmp(done.out, row->out) != 0) ||
-        (row->err ? !strstr(done.err, row->err) : *done.err != '\0'))
-        fail_msg("%s: how %d, code %d\n--- stdout\n%s\n--- stderr\n%s", row->name, done.how,
-                 done.code, done.out, done.err);
-}
-
-static const struct row usage_rows[] = {
+static const struct faultrun_row usage_rows[] = {
     {"no command", "$FR", 2, "", "no command"},
     {"an option nobody knows", "$FR --lists -- true", 2, "", "--lists"},
     {"point zero", "$FR --point 0 -- true", 2, "", "counted from 1"},
@@ -100,18 +83,35 @@ static const struct row usage_rows[] = {
     {"json without a list", "$FR --json -- true", 2, "", "go with --list"},
     {"no such program", "$FR -- nosuch", 127, "", "nosuch"},
     {"no program", "$FR -- /etc/passwd", 126, "", "/etc/passwd"},
-    {"a point that there is not", "$FR --point 9 -- true", 0, "", "no point 9"},
-    {"a rule that did not fire", "$FR --inject unlink -- true", 0, "", "did not fire: unlink"},
+    {"a point that there is not", "$FR --point 9 -- true", 125, "",
+     "no point 9: the command has 0"},
+    {"an address that there is not", "$FR --point sh:open:/none#1 -- true", 125, "",
+     "did not fire: open:path=/none:comm=sh:when=1"},
+    {"a rule that did not fire", "$FR --inject unlink -- true", 125, "",
+     "did not fire: unlink (its place was there 0 times)"},
+    {"a rule that came too early", "touch f g; $FR --inject unlink:when=3 -- rm f g", 125, "",
+     "(its place was there 2 times)"},
+    {"a rule that did not fire, and a failure", "$FR --inject unlink -- sh -c 'exit 7'", 7, "",
+     "did not fire"},
+    {"a point past all numbers", "$FR --point 99999999999999999999999 -- true", 2, "",
+     "counted from 1"},
+    {"a point with a blank", "$FR --point ' 3' -- true", 2, "", "--point= 3: "},
+    {"a point with a sign", "$FR --point +1 -- true", 2, "", "--point=+1: "},
+    {"a scope of nothing", "$FR --scope process -- true", 2, "", "goes with --point or --list"},
+    {"no rule", "$FR --inject '' -- true", 2, "", "one rule is meant"},
+    {"a comment", "$FR --inject ' # x' -- true", 2, "", "one rule is meant"},
+    {"two rules in one", "$FR --inject 'write\nunlink' -- true", 2, "", "one rule is meant"},
+    {"a file of rules", "echo unlink >r; $FR --inject @r -- true", 2, "", "takes @FILE"},
 };
 
 static void wrong_usage_says_where(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof usage_rows / sizeof usage_rows[0]; i++)
-        check_row(&usage_rows[i]);
+        faultrun_check(&usage_rows[i]);
 }
 
-static const struct row end_rows[] = {
+static const struct faultrun_row end_rows[] = {
     {"the command's status", "$FR -- sh -c 'exit 3'", 3, "", NULL},
     {"the command's signal", "$FR -- sh -c 'kill -9 $$'", 137, "", NULL},
     {"streams pass", "echo in | $FR -- sh -c 'cat; echo err >&2'", 0, "in\n", "err"},
@@ -160,7 +160,7 @@ static void a_command_ends_as_it_would_alone(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof end_rows / sizeof end_rows[0]; i++) {
-        check_row(&end_rows[i]);
+        faultrun_check(&end_rows[i]);
         free(faultrun_out("rm -rf ./*"));
     }
 }
@@ -238,7 +238,7 @@ static void an_error_is_the_call_s_own(void **state)
                              "sync 5\n");
 }
 
-static const struct row action_rows[] = {
+static const struct faultrun_row action_rows[] = {
     {"a handled signal before a call: it is made once, after the handler",
      "PERL_SIGNALS=unsafe $FR --inject mkdir:signal=TERM --list --attempts --report 9 -- perl -e "
      "'$SIG{TERM} = sub { print -d q(made) ? 1 : 0 }; mkdir q(made); print -d q(made) ? 1 : 0, "
@@ -268,7 +268,7 @@ static const struct row action_rows[] = {
     {"a shared mapping is counted",
      "$FR --list --json -- perl -e 'open F, q(+>m); truncate F, 4096; "
      "syscall(9, 0, 4096, 3, 1, fileno F, 0) > 0 or die' | grep -o 'mappings\":[0-9]*'",
-     0, "mappings\":1\n", NULL},
+     0, "mappings\":1\n", "1 shared writable mappings"},
     {"io_uring is not there", "$FR -- perl -e 'syscall(425, 1, 0); print $! + 0'", 0, "38", NULL},
 };
 
@@ -276,7 +276,7 @@ static void rules_act_as_they_say(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof action_rows / sizeof action_rows[0]; i++) {
-        check_row(&action_rows[i]);
+        faultrun_check(&action_rows[i]);
         free(faultrun_out("rm -rf ./*"));
     }
 }
@@ -286,7 +286,7 @@ static void rules_act_as_they_say(void **state)
 static void one_of_a_pipeline_dies_and_the_others_go_on(void **state)
 {
     (void)state;
-    static const struct row rows[] = {
+    static const struct faultrun_row rows[] = {
         {"by a rule",
          "$FR --inject write:comm=perl:path=$D/one:when=2:scope=process -- sh -c '"
          "echo in | perl -e \"open F, q(>one); syswrite F, qq(1\\n); syswrite F, qq(2\\n); print "
@@ -313,18 +313,16 @@ static void one_of_a_pipeline_dies_and_the_others_go_on(void **state)
          0, "a\non\n", "Killed"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        check_row(&rows[i]);
+        faultrun_check(&rows[i]);
 }
 
 /* --- as others than root --------------------------------------------------------------------- */
-
-#define NOBODY "setpriv --reuid 65534 --regid 65534 --clear-groups "
 
 static void an_unprivileged_user_sees_the_same(void **state)
 {
     (void)state;
     need_root();
-    static const struct row rows[] = {
+    static const struct faultrun_row rows[] = {
         {"a list", "cp $FR fr; " NOBODY "./fr --list -- sh -c 'echo x >n; rm n' | wc -l", 0, "3\n",
          NULL},
         {"a kill", NOBODY "./fr --point 2 -- sh -c 'echo x >n'; wc -c <n", 0, "0\n", NULL},
@@ -336,7 +334,7 @@ static void an_unprivileged_user_sees_the_same(void **state)
          "0\nNoNewPrivs:\t0\n", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        check_row(&rows[i]);
+        faultrun_check(&rows[i]);
 }
 
 /* faultrun is static: it needs nothing of the guest but /proc. */

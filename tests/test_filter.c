@@ -85,7 +85,7 @@ static int row_of(const char *name)
 static int arguments(void)
 {
     long openat_row = row_of("openat");
-    install(FILTER_EXITS);
+    install(FILTER_EXITS | FILTER_SENDS);
     expect("openat truncates", call(SYS_openat, 0, O_RDWR | O_TRUNC, 0), STOPPED(openat_row));
     expect("openat does both", call(SYS_openat, 0, O_CREAT | O_TRUNC, 0), STOPPED(openat_row));
     expect("openat appends", call(SYS_openat, 0, O_WRONLY | O_APPEND, 0), -1);
@@ -102,6 +102,13 @@ static int arguments(void)
     expect("shared and checked", call(SYS_mmap, 4096, PROT_WRITE, MAP_SHARED_VALIDATE),
            STOPPED(FILTER_MMAP));
     expect("exit_group", call(SYS_exit_group, 0, 0, 0), STOPPED(FILTER_EXIT_GROUP));
+    expect("sendto", call(SYS_sendto, 0, 0, 0), STOPPED(FILTER_SEND));
+    expect("sendmsg", call(SYS_sendmsg, 0, 0, 0), STOPPED(FILTER_SEND));
+    expect("sendmmsg", call(SYS_sendmmsg, 0, 0, 0), STOPPED(FILTER_SEND));
+    expect("a handle that truncates", syscall(SYS_open_by_handle_at, -1, NULL, O_TRUNC), -1);
+    expect("its errno", errno, EPERM);
+    expect("a handle", syscall(SYS_open_by_handle_at, -1, NULL, O_WRONLY), -1);
+    expect("its own errno", errno == EPERM, getuid() != 0);
     expect("io_uring_setup", syscall(SYS_io_uring_setup, 1, NULL), -1);
     expect("io_uring_setup's errno", errno, ENOSYS);
     expect("io_setup", syscall(SYS_io_setup, 1, NULL), -1);
@@ -112,6 +119,7 @@ static int arguments(void)
 static int quiet(void)
 {
     install(0);
+    expect("sendto", call(SYS_sendto, 0, 0, 0), -1);
     int status;
     struct stat stat_buf;
     pid_t pid = fork();

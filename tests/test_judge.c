@@ -46,6 +46,8 @@ struct row {
 #define FIRED(n) "[{\"rule\": \"exec#1 begin\", \"fired\": " #n "}]"
 
 static const char *const wanted_texts[] = {"needle", "thread", NULL};
+static const char *const out_texts[] = {"one", "", NULL}, *const no_out[] = {"", NULL};
+static const char *const ca_file[] = {"must/ca-file", NULL};
 static const int one_status[] = {137}, two_statuses[] = {137, 0}, by_signal[] = {-9, 0};
 
 static const struct row rows[] = {
@@ -160,6 +162,22 @@ static const struct row rows[] = {
      .calls = TWO_EXECS("137, \"signal\": null", "9"),
      .verdict = VERDICT_FAIL,
      .failed = "exec-status "},
+    {"stdout as listed",
+     {.exec_stdout = out_texts},
+     .calls = "[{\"verb\": \"exec\", \"stdout\": {\"head\": \"so one\"}},"
+              " {\"verb\": \"exec\", \"stdout\": {\"head\": \"\"}}]",
+     .verdict = VERDICT_PASS},
+    {"another stdout, and one where none is right",
+     {.exec_stdout = out_texts},
+     .calls = "[{\"verb\": \"exec\", \"stdout\": {\"head\": \"two\"}},"
+              " {\"verb\": \"exec\", \"stdout\": {\"head\": \"x\"}}]",
+     .verdict = VERDICT_FAIL,
+     .failed = "exec-stdout exec-stdout "},
+    {"stdout of an exec that was not",
+     {.exec_stdout = no_out},
+     .calls = "[]",
+     .verdict = VERDICT_FAIL,
+     .failed = "exec-stdout "},
     /* what it says */
     {"label on stderr", {.label = LABEL_EGRESS}, .err = "egress done\n", .verdict = VERDICT_PASS},
     {"label on stdout", {.label = LABEL_PIPELOCK}, .out = "pipelock\n", .verdict = VERDICT_PASS},
@@ -273,6 +291,14 @@ static const struct row rows[] = {
      .failed = "store/must/bundle-has-ca "},
     {"must level reported", .store = "must/bundle-has-ca", .verdict = VERDICT_PASS,
      .failed = "(store/must/bundle-has-ca) "},
+    {"what must fail does",
+     {.must = JUDGE_PASS, .fails = ca_file},
+     .store = "must/ca-file",
+     .verdict = VERDICT_PASS},
+    {"what must fail does not",
+     {.must = JUDGE_PASS, .fails = ca_file},
+     .verdict = VERDICT_FAIL,
+     .failed = "store/must/ca-file "},
     {"disk lost, judged", {.must = JUDGE_PASS}, .vm_lost = true, .verdict = VERDICT_UNRESOLVED},
     {"disk lost, not judged", .vm_lost = true, .verdict = VERDICT_PASS},
     /* precedence, from the worst down */

@@ -33,8 +33,9 @@ static void every_call_reads_as_its_operation(void **state)
 static void unknown_names_are_not_found(void **state)
 {
     (void)state;
-    static const char *const names[] = {"",      "renam",  "renameat22", "Rename",
-                                        "close", "write ", "tee",        "io_uring_setup"};
+    static const char *const names[] = {"",       "renam",          "renameat22",
+                                        "Rename", "close",          "write ",
+                                        "tee",    "io_uring_setup", "open_by_handle_at"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         enum op found = OP_COUNT;
         assert_int_equal(op_find(names[i], strlen(names[i]), &found), -ENOENT);

@@ -207,10 +207,6 @@ static struct sockaddr_un addresses[] = {{AF_UNIX, "file"},
                                          {AF_INET, "x"}};
 static struct file_clone_range clone_range = {.src_length = 1};
 static loff_t offset;
-static union {
-    struct file_handle head;
-    char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-} handles[2];
 
 #define A(pointer) ((long)(intptr_t)(pointer))
 #define BAD_ADDRESS 1L
@@ -252,9 +248,6 @@ static const struct signature signatures[] = {
      {{A(&hows[0]), A(&hows[1]), A(&hows[2]), A(&hows[3]), BAD_ADDRESS, END},
       {sizeof *hows, 8, 4096, 8192, END}}},
     {"creat", "p0", {MODE}},
-    {"open_by_handle_at",
-     "f01",
-     {{A(&handles[0]), A(&handles[1]), BAD_ADDRESS, END}, {O_RDONLY, END}}},
     {"write", "f01", {{A("abcd"), BAD_ADDRESS, END}, LENGTHS}},
     {"pwrite64", "f012", {{A("abcd"), BAD_ADDRESS, END}, LENGTHS, {0, 5000, -1, 1L << 62, END}}},
     {"writev", "f01", {{A(&part), BAD_ADDRESS, END}, {1, -1, 5000, END}}},
@@ -459,11 +452,6 @@ static void what_is_not_provoked_is_cited(void **state)
     signal(SIGPIPE, SIG_IGN);
     build_mounts();
     build_world();
-    int mount_id;
-    handles[0].head.handle_bytes = handles[1].head.handle_bytes = MAX_HANDLE_SZ;
-    assert_int_equal(name_to_handle_at(AT_FDCWD, "file", &handles[0].head, &mount_id, 0), 0);
-    assert_int_equal(name_to_handle_at(AT_FDCWD, "file", &handles[1].head, &mount_id, 0), 0);
-    memset(handles[1].head.f_handle, 'x', handles[1].head.handle_bytes); /* of no file */
     pid_t runner;
     static char name[] = "sleep", time[] = "1000", *const sleeps[] = {name, time, NULL};
     assert_int_equal(posix_spawn(&runner, "../other/sleep", NULL, NULL, sleeps, NULL), 0);

@@ -185,6 +185,8 @@ static const struct {
     {"a comm", "rename:comm=mv", "/a", "mv", true},
     {"a comm is no glob", "rename:comm=*", "/a", "mv", false},
     {"a longer comm", "rename:comm=m", "/a", "mv", false},
+    {"an empty comm", "rename:comm=", "/a", "", true},
+    {"an empty comm is not any", "rename:comm=", "/a", "mv", false},
     {"no comm to match", "rename:comm=mv", "/a", NULL, false},
     {"one of two", "rename:comm=mv:path=/b", "/a", "mv", false},
 };

@@ -77,6 +77,7 @@ static const struct {
      "unlink:path=/a%20b%3ac%25%23%2c%0a,#=", "unlink:path=/a%20b%3Ac%25%23%2C%0A%2C%23="},
     {"bytes past ASCII stay", "unlink:path=/\xc3\xa9%C3%A9", "unlink:path=/\xc3\xa9\xc3\xa9"},
     {"a comm of 15 bytes", "unlink:comm=update-ca-certi", NULL},
+    {"an empty comm", "unlink:comm=:when=2", NULL},
     {"a comm encoded", "unlink:comm=a%3Ab", NULL},
 };
 

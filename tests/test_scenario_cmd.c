@@ -48,6 +48,20 @@ static void the_projects_own_files_are_good(void **state)
     assert_non_null(strstr(run.out, ", 2 expectation lists: no mistakes\n"));
 }
 
+static void checks_that_must_fail_are_the_audit_s(void **state)
+{
+    (void)state;
+    CLEANUP(dir_remove) char *dir = dir_make();
+    CLEANUP(io_free) char *killpoint = program();
+    CLEANUP(io_free)
+    char *path = write_file(dir, "s.yaml",
+                            "format: 1\nid: a/b\ntitle: t\nlevel: must\nexpect:\n"
+                            "  claim: failure\n  store: {fails: [must/ca-file, must/nothing]}\n");
+    CLEANUP(run_release) struct run run = run_sh("%s validate %s", killpoint, path);
+    check_clean_failure(&run, 2);
+    assert_non_null(strstr(run.err, "s.yaml:7:33: error: fails: 'must/nothing' is no check"));
+}
+
 static void three_mistakes_are_three_lines(void **state)
 {
     (void)state;
@@ -268,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_projects_own_files_are_good),
+        cmocka_unit_test(checks_that_must_fail_are_the_audit_s),
         cmocka_unit_test(three_mistakes_are_three_lines),
         cmocka_unit_test(mistakes_of_all_files_are_told),
         cmocka_unit_test(a_files_kind_is_known_by_its_folder_or_keys),

@@ -48,6 +48,11 @@ static const struct row rows[] = {
                                           "sleep 0.3; echo b >/root/after'; echo $?; sleep 1; " EXEC
                                           "sh -c 'cat /root/after; ls /root/x'",
      2, "a\n4\nb\n", "ls: cannot access '/root/x': No such file or directory\n"},
+    {"time is over at a call: the command goes on alone", NULL,
+     WITH("rename:comm=mv:reply=timed-out") "sh -c 'echo a; touch /root/m; mv /root/m /root/n; "
+                                            "sleep 0.3; echo b >/root/on'; echo $?; sleep 1; " EXEC
+                                            "sh -c 'cat /root/on; ls /root/m /root/n 2>/dev/null'",
+     2, "a\n124\nb\n/root/n\n", "\ncommand timed out after 1000ms"},
     {"reply after a call", NULL,
      WITH("rename:timing=after:reply=lost") "sh -c 'touch /root/y; mv /root/y /root/z; sleep 9'; "
                                             "echo $?; " EXEC "ls /root/z",

@@ -148,7 +148,7 @@ static void owners_devices_and_attributes_count(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(setxattr(file, names[i], "x", 1, 0), 0);
         assert_int_equal(
-            tree_state_update(&tree, box.fd, "/file", false, (struct tree_state_range){0, 0}, &err),
+            tree_state_update(&tree, box.fd, "/file", false, (struct content_range){0, 0}, &err),
             0);
         seen[i] = digest_of(&tree);
     }
@@ -270,7 +270,7 @@ static bool is_canonical(const struct box *box, const char *path)
     return true;
 }
 
-static void write_some(struct random *random, int fd, struct tree_state_range *ret_range)
+static void write_some(struct random *random, int fd, struct content_range *ret_range)
 {
     static char bytes[200000];
     size_t len = (size_t)random_below(random, random_bit(random) ? sizeof bytes : 10);
@@ -280,25 +280,25 @@ static void write_some(struct random *random, int fd, struct tree_state_range *r
     if (!S_ISREG(st.st_mode))
         return;
     if (random_bit(random)) { /* an append: the size says it */
-        *ret_range = (struct tree_state_range){0, 0};
+        *ret_range = (struct content_range){0, 0};
         assert_int_equal(pwrite(fd, bytes, len, st.st_size), len);
     } else {
         int64_t at = (int64_t)random_below(random, (uint64_t)st.st_size + 1000);
-        *ret_range = (struct tree_state_range){at, at + (int64_t)len};
+        *ret_range = (struct content_range){at, at + (int64_t)len};
         assert_int_equal(pwrite(fd, bytes, len, at), len);
     }
 }
 
 /* One call, that may well fail; says which bytes of path it may have changed. */
 static void random_call(struct random *random, int root, const char *path, const char *other,
-                        struct tree_state_range *ret_range)
+                        struct content_range *ret_range)
 {
     static const int flags[] = {0, O_TRUNC, O_EXCL};
     const char *p = path + 1, *o = other + 1;
     CLEANUP(io_close) int fd = -1;
     CLEANUP(io_free) char *proc = io_format("/proc/self/fd/%d%s", root, path);
     int ret = 0, flag;
-    *ret_range = (struct tree_state_range){0, 0};
+    *ret_range = (struct content_range){0, 0};
     switch (random_below(random, 15)) {
     case 0:
     case 1:
@@ -339,7 +339,7 @@ static void random_calls_leave_the_digest_that_the_trees_give(void **state)
         struct tree_state tree = TREE_STATE_INIT, whole = TREE_STATE_INIT;
         struct err err = {""};
         box.fd = open(box.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        struct tree_state_range range;
+        struct content_range range;
         for (uint64_t before = random_below(&random, 20); before > 0; before--) {
             CLEANUP(io_free) char *path = random_path(&random), *other = random_path(&random);
             if (is_canonical(&box, path) && is_canonical(&box, other))
@@ -394,7 +394,7 @@ static void a_growing_file_costs_what_is_new(void **state)
         int64_t start = io_now_ns();
         assert_int_equal(tree_state_touch(&tree, box.fd, "/file", false, NULL), 0);
         assert_int_equal(
-            tree_state_update(&tree, box.fd, "/file", false, (struct tree_state_range){0, 0}, NULL),
+            tree_state_update(&tree, box.fd, "/file", false, (struct content_range){0, 0}, NULL),
             0);
         spent_ns += io_now_ns() - start;
     }
