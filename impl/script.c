@@ -39,10 +39,9 @@ char *script_upstream(const char *ca_path, const char *bundle_path)
 }
 
 /*
- * Rules for whoever edits this. Every external command stands where `set -e` sees its own
- * status, or last in a pipeline, so that a SIGKILL becomes 137 and is retried; a test after
- * `||` is a builtin. What update-ca-certificates may lose in silence (it has pipelines
- * whose first command can die) must be found again by the last part.
+ * Rules for whoever edits this. A helper that is killed must be told of on stderr by the one
+ * that waits for it (a shell, find, xargs), or fail its turn; what an orphan does must not
+ * meet the next turn. Each step has its row in README.md and in tests/test_impl_steps.c.
  */
 static const char hardened_body[] =
     "dir=${bundle%/*} temp=${TMPDIR:-/tmp}\n"
@@ -65,7 +64,8 @@ static const char hardened_body[] =
     "  wait_for_others\n"
     "  left=$(find \"$temp\" \"$dir\" -maxdepth 1 \\( -type f \\\n"
     "    \\( -name 'ca-certificates.tmp.*' -o -name 'ca-certificates.crt.tmp.*' \\) -o \\\n"
-    "    -name 'Cu[!.][!.][!.][!.][!.][!.]' \\( -lname \"$local/*\" -o -lname \"$roots/*\" \\) \\))\n"
+    "    -name 'Cu[!.][!.][!.][!.][!.][!.]' \\( -lname \"$local/*\" -o -lname \"$roots/*\" \\) "
+    "\\))\n"
     "  chown root:root \"$ca\"\n"
     "  chmod 644 \"$ca\"\n"
     "  printf '%s  %s\\n' \"$sha256\" \"$ca\" | sha256sum -c -\n"
@@ -77,9 +77,11 @@ static const char hardened_body[] =
     "    done\n"
     "  # A link that lost its name (basename was killed) was told to the hooks.\n"
     "  if [ -L \"$dir/.pem\" ]; then\n"
-    "    run-parts --test -- $hooks | while read -r hook; do echo \"-$dir/.pem\" | \"$hook\" || :; done\n"
+    "    run-parts --test -- $hooks | while read -r hook; do echo \"-$dir/.pem\" | \"$hook\" || :; "
+    "done\n"
     "  fi\n"
-    "  rm -f \"$dir/.pem\" \"$bundle.new\" \"$ca\".smolvm-upload.* \"${ca%/*}\"/.smolvm-upload.*.\"${ca##*/}\"\n"
+    "  rm -f \"$dir/.pem\" \"$bundle.new\" \"$ca\".smolvm-upload.* "
+    "\"${ca%/*}\"/.smolvm-upload.*.\"${ca##*/}\"\n"
     "  [ -z \"$left\" ] || echo \"$left\" | xargs -d '\\n' rm -f\n"
     "  update-ca-certificates\n"
     "  wait_for_others\n"
@@ -99,7 +101,8 @@ static const char hardened_body[] =
     "  echo 'provision-ca: waiting for an earlier installation to end' >&2\n"
     "  flock -w 60 -E 75 9 || exit\n"
     "}\n"
-    "# That a helper was killed is told by its shell, find or xargs, even where nobody looks at its\n"
+    "# That a helper was killed is told by its shell, find or xargs, even where nobody looks at "
+    "its\n"
     "# status. By fd 4 the substitution ends with the last process of its round, orphans too.\n"
     "for turn in 1 2; do\n"
     "  said=$({ { (round) 2>&1 >&3; echo \"=$?\"; } |\n"

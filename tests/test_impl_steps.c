@@ -2,7 +2,8 @@
  * Every step of the hardened script is there for something: each is taken out in turn, and
  * the scenarios that say why it is there fail then, and none of the others. The script is
  * played by provision-ca itself; a smolvm before the fake one puts the changed script into
- * its exec.
+ * its exec. Two steps have their test in test_impl_script.c: the lock, and 137 when both turns
+ * lost a helper.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +31,6 @@ struct step {
 };
 
 static const struct step steps[] = {
-    {"one at a time", "flock -n 9 || {", "true || {", {"places/orphan-yet-to-begin"}},
     {"wait before", "  wait_for_others\n  left=", "  left=", {"beside/update-under-way"}},
     {"wait after",
      "update-ca-certificates\n  wait_for_others\n",
@@ -107,8 +107,7 @@ static const struct step steps[] = {
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
 /* Those that wait for many seconds: played for the steps that name them alone. */
-static const char *const slow[] = {"places/orphan-yet-to-begin", "beside/update-under-way",
-                                   "beside/update-starts-meanwhile"};
+static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile"};
 
 static bool is_slow(const char *id)
 {
