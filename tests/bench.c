@@ -163,6 +163,8 @@ int main(int argc, char **argv)
                "mount namespace");
     if (is_wanted(argc, argv, "recording"))
         bench_recording();
+    if (is_wanted(argc, argv, "policies"))
+        bench_policies();
     if (is_wanted(argc, argv, "explore"))
         bench_explore();
     bench_must(chdir("/") == 0, "/");

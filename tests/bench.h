@@ -1,6 +1,6 @@
 /*
  * bench.h: what the parts of the bench share. `make bench` runs all; `bench PART…` some of
- * trial, recording and explore.
+ * trial, recording, policies and explore.
  *
  * Each pair is measured in one loop, A B A B, so that a drift of the machine's speed
  * meets both. Medians are printed with minimum and maximum.
@@ -43,8 +43,9 @@ struct bench_strace {
 void bench_strace_init(struct bench_strace *strace, const char *log_path);
 
 void bench_trials(const char *state);
-/* Both in a mount namespace of this process's own, in a folder that is empty. */
+/* These in a mount namespace of this process's own, in a folder that is empty. */
 void bench_recording(void);
+void bench_policies(void);
 void bench_explore(void);
 
 #endif
