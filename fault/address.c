@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #define TAIL_MIN 6
+#define GONE_MAX 16 /* names that are known a while longer than their files */
 
 static const enum rule_place process_places[] = {RULE_BEGIN, RULE_SPAWN, RULE_EXIT, RULE_PIPEWRITE};
 
@@ -191,7 +192,8 @@ static void free_counter(void *node)
 void address_book_release(struct address_book *book)
 {
     tdestroy(book->counters, free_counter);
-    address_book_forget(book, "");
+    for (size_t i = 0; i < book->n_temporaries; i++)
+        free(book->temporaries[i].path);
     free(book->temporaries);
     buf_release(&book->name);
     *book = (struct address_book)ADDRESS_BOOK_INIT;
@@ -281,6 +283,14 @@ void address_book_add_file(const struct address_book *book, const char *path, st
         buf_printf(name, "#%u", top->n);
 }
 
+static void drop_temporary(struct address_book *book, size_t index)
+{
+    free(book->temporaries[index].path);
+    book->n_temporaries--;
+    memmove(&book->temporaries[index], &book->temporaries[index + 1],
+            (book->n_temporaries - index) * sizeof *book->temporaries);
+}
+
 void address_book_temporary(struct address_book *book, const char *path)
 {
     size_t len;
@@ -288,8 +298,12 @@ void address_book_temporary(struct address_book *book, const char *path)
     if (len == 0)
         return;
     for (size_t i = 0; i < book->n_temporaries; i++) {
-        if (strcmp(book->temporaries[i].path, path) == 0)
+        if (strcmp(book->temporaries[i].path, path) != 0)
+            continue;
+        if (!book->temporaries[i].gone)
             return;
+        drop_temporary(book, i);
+        break;
     }
     size_t n = book->n_temporaries++;
     book->temporaries =
@@ -307,14 +321,17 @@ void address_book_temporary(struct address_book *book, const char *path)
 
 void address_book_forget(struct address_book *book, const char *path)
 {
-    size_t kept = 0;
+    size_t gone = 0;
     for (size_t i = 0; i < book->n_temporaries; i++) {
-        if (is_at_or_below(book->temporaries[i].path, path))
-            free(book->temporaries[i].path);
-        else
-            book->temporaries[kept++] = book->temporaries[i];
+        book->temporaries[i].gone |= is_at_or_below(book->temporaries[i].path, path);
+        gone += book->temporaries[i].gone;
     }
-    book->n_temporaries = kept;
+    for (size_t i = 0; gone > GONE_MAX && i < book->n_temporaries;)
+        if (book->temporaries[i].gone) {
+            drop_temporary(book, i);
+            gone--;
+        } else
+            i++;
 }
 
 /* --- the trace ------------------------------------------------------------------------ */

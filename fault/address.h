@@ -65,6 +65,7 @@ bool address_equal(const struct address *a, const struct address *b);
 struct address_temporary {
     char *path; /* as the guest has it */
     uint32_t n; /* the n-th of its name without the random part */
+    bool gone;  /* and still called so, by who removes it once more */
 };
 
 struct address_book {
@@ -105,7 +106,10 @@ void address_book_add_file(const struct address_book *book, const char *path, st
  */
 void address_book_temporary(struct address_book *book, const char *path);
 
-/* Says that path is removed or renamed away: it and all below it are temporaries no more. */
+/*
+ * Says that path is removed or renamed away. The last of those are still called as before, for a
+ * script that has renamed its temporary may try to remove it at its end.
+ */
 void address_book_forget(struct address_book *book, const char *path);
 
 /*

@@ -216,12 +216,21 @@ static void temporaries_nest_and_are_forgotten(void **state)
     address_book_temporary(&book, "/tmp/f.cccccc");
     check_next(&book, "sh", "write", "/tmp/d.aaaaaa/e.bbbbbb", "sh:write:/tmp/d.XXXXXX/e.XXXXXX#1");
     address_book_forget(&book, "/tmp/d.aaaaaa/e.bbbbbb");
-    check_next(&book, "sh", "write", "/tmp/d.aaaaaa/e.bbbbbb", "sh:write:/tmp/d.XXXXXX/e.bbbbbb#1");
+    check_next(&book, "rm", "unlink", "/tmp/d.aaaaaa/e.bbbbbb",
+               "rm:unlink:/tmp/d.XXXXXX/e.XXXXXX#1");
     address_book_temporary(&book, "/tmp/d.aaaaaa/e.dddddd");
     check_next(&book, "sh", "write", "/tmp/d.aaaaaa/e.dddddd", "sh:write:/tmp/d.XXXXXX/e.XXXXXX#2");
     address_book_forget(&book, "/tmp/d.aaaaaa");
-    check_next(&book, "sh", "write", "/tmp/d.aaaaaa/e.dddddd", "sh:write:/tmp/d.aaaaaa/e.dddddd#1");
+    check_next(&book, "rm", "rmdir", "/tmp/d.aaaaaa", "rm:rmdir:/tmp/d.XXXXXX#1");
     check_next(&book, "sh", "write", "/tmp/f.cccccc", "sh:write:/tmp/f.XXXXXX#1");
+    for (int i = 0; i < 100; i++) { /* what is long gone costs nothing */
+        CLEANUP(io_free) char *path = io_format("/tmp/g.%06d", i);
+        address_book_temporary(&book, path);
+        address_book_forget(&book, path);
+    }
+    check_next(&book, "sh", "write", "/tmp/d.aaaaaa/e.dddddd", "sh:write:/tmp/d.aaaaaa/e.dddddd#1");
+    check_next(&book, "rm", "unlink", "/tmp/g.000099", "rm:unlink:/tmp/g.XXXXXX#1");
+    check_next(&book, "sh", "write", "/tmp/f.cccccc", "sh:write:/tmp/f.XXXXXX#2");
 }
 
 /* --- the trace ------------------------------------------------------------------------ */
