@@ -1,4 +1,4 @@
-# must be caught by: log/fatal in exec/*
+# must be caught by: log/fatal in exec/no-*
 # and: log/contains in cp/* retry/* kill/twice
 # A failure is one word.
 machine=$1 plan=$2 ca=$3 bundle=$4
