@@ -57,12 +57,14 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
     char *end;
+    long number;
     switch (key) {
     case KEY_LIST: options->list = true; break;
     case KEY_ATTEMPTS: options->attempts = true; break;
     case KEY_JSON: options->json = true; break;
     case KEY_REPORT:
-        options->report_fd = (int)strtol(arg, &end, 10);
+        number = strtol(arg, &end, 10);
+        options->report_fd = number < 0 || number > INT_MAX ? -1 : (int)number;
         if (*end || end == arg || fcntl(options->report_fd, F_GETFD) < 0)
             argp_error(state, "--report=%s is no open descriptor", arg);
         if (options->report_fd > STDERR_FILENO) /* nobody else is to write a list there */

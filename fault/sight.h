@@ -6,7 +6,8 @@
  * is out of sight there for a root without CAP_SYS_PTRACE, as containers have it. So what
  * fails is tried once more: memory word by word with ptrace(2), and /proc through the
  * process's own user and group, which a root with CAP_SETUID and CAP_SETGID may wear as
- * file system ids for that moment. Who may be looked at without costs no call more.
+ * file system ids for that moment (and is not dumpable itself from then on, and without its
+ * death signal, as prctl(2) has it). Who may be looked at without costs no call more.
  *
  * Out of sight stays, without CAP_SYS_PTRACE, a process that is not dumpable: it changed its
  * user and has executed nothing since, or it runs a program that its user may not read.
