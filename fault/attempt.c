@@ -225,6 +225,16 @@ static int read_target(struct attempt *attempt, pid_t tid, const struct resolve_
     return ret;
 }
 
+/* CuXXXXXX: what `ln -f` makes beside its target before it renames it. Source: coreutils,
+ * src/force-link.c. */
+static bool is_made_by_ln(const char *path)
+{
+    static const char random[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    const char *name = strrchr(path, '/');
+    return name && strncmp(name, "/Cu", 3) == 0 && strlen(name) == strlen("/CuXXXXXX") &&
+           strspn(name + 3, random) == strlen("XXXXXX");
+}
+
 static int read_by_path(struct attempt *attempt, pid_t tid, const struct resolve_root *root)
 {
     const struct op_args *args = &attempt->call->args;
@@ -255,6 +265,8 @@ static int read_by_path(struct attempt *attempt, pid_t tid, const struct resolve
     bool blocks = attempt->op == OP_OPEN && mode && !S_ISREG(mode);
     if (attempt->op == OP_MKDIR)
         attempt->makes_temporary = (argument(attempt, args->mode) & 07777) == 0700;
+    if (attempt->op == OP_SYMLINK || attempt->op == OP_LINK)
+        attempt->makes_temporary = is_made_by_ln(buf_str(&attempt->path.path));
     if (attempt->path.in_tree && !blocks)
         attempt->kind = ATTEMPT_CALL;
     return 0;

@@ -148,6 +148,11 @@ static const struct faultrun_row end_rows[] = {
      "cat:begin:/2#1\ncat:exit:/2#1\nsh:begin:/#1\nsh:begin:/1#1\nsh:begin:/2#1\nsh:exit:/#1\n"
      "sh:exit:/1#1\nsh:spawn:/#1\nsh:spawn:/#2\n",
      NULL},
+    {"what ln makes beside its target",
+     "touch a b; ln -s a l; $FR --list -- sh -c 'ln -sf b l; ln -f a b' | sed s,$PWD,D,", 0,
+     "1\tln:symlink:D/XXXXXXXX#1\n2\tln:rename:D/XXXXXXXX#1\n3\tln:link:D/XXXXXXXX#1\n"
+     "4\tln:rename:D/XXXXXXXX#2\n",
+     NULL},
     {"names are encoded", "$FR --list -- sh -c 'echo >\"a:b c\"' | sed s,$PWD,D,", 0,
      "1\tsh:open:D/a%3Ab%20c#1\n2\tsh:write:D/a%3Ab%20c#1\n", NULL},
     {"temporary names do not show",
