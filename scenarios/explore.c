@@ -127,6 +127,7 @@ static int record(struct search *search, struct err *err)
         ret = crash_points_read(second, &again, err);
     if (ret == 0)
         ret = compare(&found->points, &again, err);
+    search->explorer.flight = explorer_flight(jobs[0].run_ms);
     if (ret == 0)
         found->no_shortcut = why_no_shortcut(options, &found->points, &again);
     ending_release(&jobs[0].ending);

@@ -11,8 +11,10 @@
 #include "audit_check.h"
 #include "trial_run.h"
 
-/* Nearly all of them settle for a second, and a small install takes less than a tenth of one. */
-#define FLIGHT 16
+#define SETTLE_MS 1000 /* what a backend waits before it tries again, at least */
+#define RUN_MS 300000  /* a run may wait for its turn while it lasts */
+#define FLIGHT_LEAST 4
+#define FLIGHT_MOST 16
 
 /* What one trial needs besides itself. */
 struct prop {
@@ -76,8 +78,8 @@ static int make_scenarios(struct explorer *explorer, struct err *err)
         CLEANUP(buf_release) struct buf text = BUF_INIT;
         buf_printf(&text,
                    "format: 1\nid: explore/reruns-%d\ntitle: explored\nlevel: may\n"
-                   "layout: ['%s']\nplan: [{}",
-                   reruns, explorer->options->layout);
+                   "layout: ['%s']\nlimits: {run_ms: %d}\nplan: [{}",
+                   reruns, explorer->options->layout, RUN_MS);
         for (int i = 0; i < reruns; i++)
             buf_add(&text, ", {}");
         buf_add(&text, "]\nexpect:\n  claim: either\n  reason: it is what is explored\n"
@@ -116,6 +118,14 @@ int explorer_open(struct explorer *explorer, const struct explore_options *optio
     if (ret == 0)
         ret = make_scenarios(explorer, err);
     return ret < 0 ? ret : make_reference(explorer, err);
+}
+
+unsigned explorer_flight(int64_t run_ms)
+{
+    int64_t flight = 2 + SETTLE_MS / (run_ms > 0 ? run_ms : 1);
+    return flight < FLIGHT_LEAST  ? FLIGHT_LEAST
+           : flight > FLIGHT_MOST ? FLIGHT_MOST
+                                  : (unsigned)flight;
 }
 
 /* --- how a trial ended ----------------------------------------------------------------- */
@@ -255,6 +265,9 @@ static void on_event(void *context, json_t *event)
         return;
     size_t index = strtoul(id, NULL, 10);
     play->jobs[index].n_runs = json_array_size(json_object_get(event, "runs"));
+    const json_t *runs = json_object_get(event, "runs");
+    const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
+    play->jobs[index].run_ms = json_integer_value(json_object_get(last, "ms"));
     ending_read(&play->jobs[index].ending, event);
     if (play->jobs[index].ret_event)
         *play->jobs[index].ret_event = json_incref(event);
@@ -277,7 +290,7 @@ static int run_trials(struct play *play, const struct trials *trials, struct err
     const struct run_options run = {.backend = options->backend,
                                     .trials = trials,
                                     .jobs = options->jobs,
-                                    .flight = FLIGHT,
+                                    .flight = play->explorer->flight,
                                     .keep = play->explorer->keeps ? KEEP_ALL : KEEP_NONE,
                                     .deadline_ms = play->explorer->deadline_ms,
                                     .on_event = on_event,

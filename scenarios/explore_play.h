@@ -19,6 +19,7 @@ struct explorer {
     struct tree reference;
     int64_t deadline_ms; /* 0: none */
     bool keeps;          /* the folder of each trial */
+    unsigned flight;     /* trials for each job, see runner.h; 0: the runner's own choice */
 };
 
 int explorer_open(struct explorer *explorer, const struct explore_options *options,
@@ -34,6 +35,7 @@ struct explorer_job {
     uint32_t record_nth;
     struct ending ending; /* of the last run; filled, the caller releases it */
     size_t n_runs;        /* filled: how often the backend ran */
+    int64_t run_ms;       /* filled: what its last run took */
     json_t **ret_event;   /* the trial's event goes there, the caller's; NULL: to nobody */
 };
 void ending_release(struct ending *ending);
@@ -45,6 +47,9 @@ void ending_release(struct ending *ending);
 int explorer_play(struct explorer *explorer, const char *what, struct explorer_job *jobs,
                   size_t count, void (*on_done)(void *context, size_t job), void *context,
                   struct err *err);
+
+/* How many trials for each job keep a core busy, when a run takes so long and then settles. */
+unsigned explorer_flight(int64_t run_ms);
 
 /* Fills *ending from the event of a trial (runner.h). */
 void ending_read(struct ending *ending, const json_t *event);

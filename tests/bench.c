@@ -153,9 +153,14 @@ int main(int argc, char **argv)
     CLEANUP(io_free) char *base = NULL;
     if (state_find(&base, &err) < 0)
         bench_give_up("state folder", &err);
-    CLEANUP(io_free) char *state = io_format("%s/bench-%d", base, (int)getpid());
+    /* When this one is killed, the next run of killpoint sweeps it: its name and lock are a run's.
+     */
+    CLEANUP(io_free) char *state = io_format("%s/run-%d-bench", base, (int)getpid());
+    CLEANUP(io_free) char *lock = io_format("%s/lock", state);
+    CLEANUP(io_close) int lock_fd = -1;
     if (io_make_dirs(state, 0700, &err) < 0)
         bench_give_up(state, &err);
+    bench_must(io_lock_file(AT_FDCWD, lock, O_CREAT, &lock_fd) == 0, lock);
     if (is_wanted(argc, argv, "trial"))
         bench_trials(state);
     bench_must(unshare(CLONE_NEWNS) == 0 &&
