@@ -179,7 +179,7 @@ static bool wants_hooks(const struct tracer *tracer, const struct tracee *tracee
 /* It stands in its first stop, and whose child it is is known, or never will be. */
 static void begin(struct tracer *tracer, struct tracee *child)
 {
-    child->awaits = 0;
+    child->awaited = false;
     if (!child->lineage)
         child->lineage = io_format("/0");
     if (wants_hooks(tracer, child))
@@ -207,7 +207,7 @@ static void adopt(struct tracer *tracer, struct tracee *parent, pid_t tid)
         child->lineage = make_lineage(parent->lineage ? parent->lineage : "/0", number);
     if (parent->freezing)
         freeze(child);
-    if (child->awaits)
+    if (child->awaited)
         begin(tracer, child);
 }
 
@@ -241,25 +241,19 @@ static int read_message(const struct tracee *tracee, int event, unsigned long *r
     return stop.si_code >> 8 == event ? 0 : -ESRCH;
 }
 
-/* Its parent's event is still to come: the parent is there, and in no state to lose it. */
-static bool is_announced_later(const struct tracer *tracer, struct tracee *child)
+/* Its parent's event will come: the parent is there, and in no state to lose it. */
+static bool has_parent(const struct tracer *tracer, const struct tracee *child)
 {
-    if (child->announced || !tracer->hooks)
-        return false;
-    pid_t parent = read_status(child->tid, "\nPPid:");
-    const struct tracee *found = parent > 0 ? find(tracer, parent) : NULL;
-    if (!found || found->state == TRACEE_KILLED || found->state == TRACEE_ENDED)
-        return false;
-    child->awaits = parent;
-    return true;
+    const struct tracee *parent = find(tracer, read_status(child->tid, "\nPPid:"));
+    return parent && parent->state != TRACEE_KILLED && parent->state != TRACEE_ENDED;
 }
 
-/* Whoever waited for a word of this process waits for nothing. */
-static void begin_unannounced(struct tracer *tracer, pid_t parent)
+/* A process has ended: whoever waited for its word waits for nothing. */
+static void begin_orphans(struct tracer *tracer)
 {
     for (struct tracee *at = tracer->tracees, *next; at; at = next) {
         next = at->next;
-        if (at->awaits == parent)
+        if (at->awaited && !has_parent(tracer, at))
             begin(tracer, at);
     }
 }
@@ -341,7 +335,9 @@ static void take_stop(struct tracer *tracer, struct tracee *tracee, int status)
     if (first && tracee->tid != tracee->process)
         tracer_tell_execs(tracee);
     if (event == PTRACE_EVENT_STOP && first && tracee->tid == tracee->process) {
-        if (!is_announced_later(tracer, tracee))
+        tracee->awaited = tracer->hooks && !tracee->announced &&
+                          (!tracer->lost_words || has_parent(tracer, tracee));
+        if (!tracee->awaited)
             begin(tracer, tracee);
     } else if (event == PTRACE_EVENT_STOP)
         go_on(tracer, tracee, 0);
@@ -370,6 +366,7 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
         return TRACER_FOREIGN;
     int tree = tracee->tree;
     bool freezing = tracee->freezing;
+    tracer->lost_words |= WIFSIGNALED(status) || tracee->tid != tracee->process;
     if (tracee->announced)
         drop(tracer, pid);
     else {
@@ -378,7 +375,7 @@ enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status)
         if (tracer->hooks)
             tracer->hooks->gone(tracer, tracee, tree);
     }
-    begin_unannounced(tracer, pid);
+    begin_orphans(tracer);
     if (freezing)
         kill_when_still(tracer, tree);
     return TRACER_ENDED;

@@ -42,7 +42,7 @@ struct tracee {
     enum tracee_state state;
     bool begun;     /* its first stop was seen */
     bool announced; /* by its parent's event; who ends before that is kept until it comes */
-    pid_t awaits;   /* the parent whose event is to come before began() is called; 0: none */
+    bool awaited;   /* by its parent's event is to be told, before began() is called, whose it is */
     unsigned long children;
     bool in_vfork; /* its last stop was a vfork, and until its child executes or ends nothing
                       wakes it; after that it has changed no file yet, or it had stopped again */
@@ -55,6 +55,7 @@ struct tracee {
 struct tracer {
     struct tracee *tracees;
     const struct tracer_hooks *hooks; /* NULL: every stop goes on */
+    bool lost_words; /* somebody was killed, or a thread ended: its last fork may not be told */
 };
 
 enum tracer_next {

@@ -231,16 +231,9 @@ static int make_cases(struct search *search, struct err *err)
 
 /* --- playing ------------------------------------------------------------------------------- */
 
-static void on_case(void *context, size_t job)
-{
-    struct search *search = context;
-    struct explore_case *item = &search->found->cases[search->chosen[job]];
-    item->ending = search->jobs[job].ending;
-    explore_results_add_case(&search->results, item);
-}
-
-/* Representative ones first: what is cut short by its budget has seen something of all. */
-static int play_cases(struct search *search, struct err *err)
+/* Adds the cases to be played. Representative ones first: what is cut short by its budget has seen
+ * something of all. */
+static size_t want_cases(struct search *search)
 {
     struct exploration *found = search->found;
     size_t count = 0;
@@ -251,10 +244,77 @@ static int play_cases(struct search *search, struct err *err)
                 search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
                 search->chosen[count++] = i;
             }
+    return count;
+}
+
+struct hashed {
+    uint64_t hash;
+    size_t index;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct hashed *one = a, *other = b;
+    return (one->hash > other->hash) - (one->hash < other->hash);
+}
+
+/* Adds a sample of the states, to be executed for real as well. Returns the new count. */
+static size_t want_checks(struct search *search, size_t count)
+{
+    struct exploration *found = search->found;
+    struct hashed *all = alloc_list(found->n_cases, sizeof *all);
+    size_t states = 0, wanted = found->n_cases / CHECK_SHARE;
+    for (size_t i = 0; i < found->n_cases; i++) {
+        const struct explore_case *item = &found->cases[i];
+        if (!item->real)
+            all[states++] = (struct hashed){XXH3_64bits(item->token, strlen(item->token)), i};
+    }
+    qsort(all, states, sizeof *all, by_hash);
+    wanted = wanted < CHECK_LEAST ? CHECK_LEAST : wanted;
+    for (size_t i = 0; i < states && i < wanted; i++)
+        if (!found->cases[all[i].index].was_checked) {
+            search->jobs[count] =
+                (struct explorer_job){.item = &found->cases[all[i].index], .real = true};
+            search->chosen[count++] = all[i].index;
+        }
+    free(all);
+    return count;
+}
+
+static void on_played(void *context, size_t job)
+{
+    struct search *search = context;
+    struct explore_case *item = &search->found->cases[search->chosen[job]];
+    if (search->jobs[job].real) /* it may be there before what it is held against */
+        return;
+    item->ending = search->jobs[job].ending;
+    explore_results_add_case(&search->results, item);
+}
+
+/* The outcome of what was executed for real must be the same. */
+static void compare_check(struct search *search, size_t job)
+{
+    struct ending *real = &search->jobs[job].ending;
+    struct explore_case *item = &search->found->cases[search->chosen[job]];
+    if (real->claim != CLAIM_NONE && item->ending.claim > CLAIM_BROKEN) {
+        item->was_checked = true;
+        item->checked_same = real->claim == item->ending.claim &&
+                             real->findings == item->ending.findings &&
+                             real->execs == item->ending.execs;
+        explore_results_add_check(&search->results, item);
+    }
+    ending_release(real);
+}
+
+static int play_cases(struct search *search, struct err *err)
+{
+    size_t cases = want_cases(search), count = want_checks(search, cases);
     int64_t start_ms = io_now_ms();
     int ret =
-        explorer_play(&search->explorer, "exploring", search->jobs, count, on_case, search, err);
-    found->play_ms = io_now_ms() - start_ms;
+        explorer_play(&search->explorer, "exploring", search->jobs, count, on_played, search, err);
+    search->found->play_ms = io_now_ms() - start_ms;
+    for (size_t i = cases; i < count; i++)
+        compare_check(search, i);
     return ret;
 }
 
@@ -360,56 +420,6 @@ static int heal(struct search *search, struct err *err)
     return 0;
 }
 
-/* --- the shortcut, checked -------------------------------------------------------------------- */
-
-static void on_check(void *context, size_t job)
-{
-    struct search *search = context;
-    struct ending *real = &search->jobs[job].ending;
-    struct explore_case *item = &search->found->cases[search->chosen[job]];
-    item->was_checked = true;
-    item->checked_same = real->claim == item->ending.claim &&
-                         real->findings == item->ending.findings &&
-                         real->execs == item->ending.execs;
-    explore_results_add_check(&search->results, item);
-    ending_release(real);
-}
-
-struct hashed {
-    uint64_t hash;
-    size_t index;
-};
-
-static int by_hash(const void *a, const void *b)
-{
-    const struct hashed *one = a, *other = b;
-    return (one->hash > other->hash) - (one->hash < other->hash);
-}
-
-/* A sample of the states, executed for real: the outcome must be the same. */
-static int check_shortcut(struct search *search, struct err *err)
-{
-    struct exploration *found = search->found;
-    struct hashed *all = alloc_list(found->n_cases, sizeof *all);
-    size_t count = 0, todo = 0, wanted = found->n_cases / CHECK_SHARE;
-    for (size_t i = 0; i < found->n_cases; i++) {
-        const struct explore_case *item = &found->cases[i];
-        if (!item->real && item->ending.claim > CLAIM_BROKEN)
-            all[count++] = (struct hashed){XXH3_64bits(item->token, strlen(item->token)), i};
-    }
-    qsort(all, count, sizeof *all, by_hash);
-    wanted = wanted < CHECK_LEAST ? CHECK_LEAST : wanted;
-    for (size_t i = 0; i < count && i < wanted; i++)
-        if (!found->cases[all[i].index].was_checked) {
-            search->jobs[todo] =
-                (struct explorer_job){.item = &found->cases[all[i].index], .real = true};
-            search->chosen[todo++] = all[i].index;
-        }
-    free(all);
-    return explorer_play(&search->explorer, "checking the shortcut", search->jobs, todo, on_check,
-                         search, err);
-}
-
 /* --- the whole ---------------------------------------------------------------------------- */
 
 int explore(const struct explore_options *options, struct exploration *ret_exploration,
@@ -426,13 +436,12 @@ int explore(const struct explore_options *options, struct exploration *ret_explo
         ret = explore_results_open(&search.results, options, ret_exploration, err);
     if (ret < 0)
         return ret;
-    search.jobs = alloc_list(ret_exploration->n_cases, sizeof *search.jobs);
-    search.chosen = alloc_list(ret_exploration->n_cases, sizeof *search.chosen);
+    /* Each may be played and checked. */
+    search.jobs = alloc_list(2 * ret_exploration->n_cases, sizeof *search.jobs);
+    search.chosen = alloc_list(2 * ret_exploration->n_cases, sizeof *search.chosen);
     ret = play_cases(&search, err);
     if (ret == 0)
         ret = heal(&search, err);
-    if (ret == 0)
-        ret = check_shortcut(&search, err);
     if (ret == 0)
         ret = explore_results_finish(&search.results, options, ret_exploration, err);
     return ret == 0 && search.results.failed ? err_text(err, EIO, "write %s", options->results)

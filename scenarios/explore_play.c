@@ -13,7 +13,7 @@
 
 #define SETTLE_MS 1000 /* what a backend waits before it tries again, at least */
 #define RUN_MS 300000  /* a run may wait for its turn while it lasts */
-#define FLIGHT_LEAST 4
+#define FLIGHT_LEAST 8
 #define FLIGHT_MOST 16
 
 /* What one trial needs besides itself. */
