@@ -36,7 +36,8 @@ PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-min
   bookworm-deselected bookworm-local bookworm-hook host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 # Those that TEST_HEAVY=1 makes longer; one of them compares with a release build's faultrun.
-HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun
+HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun \
+  test_killpoint_resume
 # Not with a sanitizer's runtime: they play a static faultrun in a guest, or weigh its memory.
 ifeq ($(VARIANT),asan)
 TESTS := $(filter-out %/test_engine_install %/test_engine_memory,$(TESTS))

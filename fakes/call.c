@@ -420,7 +420,7 @@ static void leave_core(struct vmm *vmm)
 static void on_tree_ended(struct engine_tree *tree)
 {
     struct call_tree *traced = container_of(tree, struct call_tree, tree);
-    struct err err;
+    struct err err = {"the call was gone before its processes"};
     if (traced->recorded && (engine_verify(tree, &err) < 0 || !traced->call ||
                              finish_recording(traced->call, tree, &err) < 0))
         traced->vmm->distrust = err;
@@ -479,6 +479,8 @@ static int spawn_traced(struct call *call, struct err *err)
         ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);
     if (ret == 0)
         ret = spawn(call, stops ? &vmm->filter : NULL, err);
+    if (ret < 0)
+        leave_core(vmm);
     if (ret < 0 || (!stops && !faults_kill_trees(call->faults, call->kind, call->nth)))
         return ret;
     struct call_tree *traced = calloc(1, sizeof *traced);

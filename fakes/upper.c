@@ -179,6 +179,32 @@ static void dir_close(DIR **dir)
         closedir(*dir);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted: which of a file's names comes first is the same in every copy. */
+static int read_names(DIR *dir, char ***ret_names)
+{
+    char **names = calloc(1, sizeof *names);
+    size_t count = 0;
+    struct dirent *entry;
+    while (errno = 0, names && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        names[count++] = io_format("%s", entry->d_name);
+        names = reallocarray(names, count + 1, sizeof *names);
+        if (names)
+            names[count] = NULL;
+    }
+    if (!names)
+        abort();
+    *ret_names = names;
+    qsort(names, count, sizeof *names, by_name);
+    return -errno;
+}
+
 static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
                        const char *path)
 {
@@ -191,16 +217,13 @@ static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const 
     if (!dir || to_fd < 0)
         return -errno;
     int here = steal_fd(&from_fd);
-    struct dirent *entry;
-    while (errno = 0, (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        CLEANUP(io_free) char *below = io_format("%s/%s", path, entry->d_name);
-        int ret = copy_entry(copy, here, to_fd, entry->d_name, below);
-        if (ret < 0)
-            return ret;
+    CLEANUP(io_free_list) char **names = NULL;
+    int ret = read_names(dir, &names);
+    for (char **at = names; ret == 0 && *at; at++) {
+        CLEANUP(io_free) char *below = io_format("%s/%s", path, *at);
+        ret = copy_entry(copy, here, to_fd, *at, below);
     }
-    return -errno;
+    return ret;
 }
 
 int upper_copy(int from_fd, int to_fd, char ret_sum[UPPER_SUM_LEN + 1], struct err *err)

@@ -68,6 +68,14 @@ size_t exploration_open_cases(const struct exploration *exploration)
     return open;
 }
 
+bool exploration_lacks_reruns(const struct exploration *exploration)
+{
+    bool lacks = false;
+    for (size_t i = 0; i < exploration->n_cases; i++)
+        lacks |= exploration->cases[i].rerun_failed;
+    return lacks;
+}
+
 static void *alloc_list(size_t count, size_t size)
 {
     void *list = calloc(count + 1, size);
@@ -90,7 +98,7 @@ static int compare(const struct crash_points *a, const struct crash_points *b, s
     if (strcmp(a->trace, b->trace) != 0 || a->n_states != b->n_states)
         return err_text(err, EILSEQ,
                         "two recordings of the same differ in attempts that change nothing, or in "
-                        "the states between");
+                        "how many states there are");
     return 0;
 }
 
@@ -118,9 +126,11 @@ static int record(struct search *search, struct err *err)
                                    {.record_path = second, .record_nth = options->nth}};
     int ret = explorer_play(&search->explorer, "recording", jobs, 2, NULL, NULL, err);
     for (size_t i = 0; i < 2 && ret == 0; i++)
-        if (!ending_is_good(&jobs[i].ending))
-            ret = err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s",
-                           jobs[i].ending.said ? jobs[i].ending.said : "it had no time");
+        ret = explorer_check_undisturbed(&jobs[i].ending, err);
+    if (ret == 0 && !crash_points_exist(first))
+        ret = err_text(err, EPROTO, "the backend does not make the call %s#%u",
+                       rule_call_words[options->call], options->nth);
+    found->undisturbed_execs = jobs[0].ending.execs;
     if (ret == 0)
         ret = crash_points_read(first, &found->points, err);
     if (ret == 0)
@@ -224,26 +234,23 @@ static int make_cases(struct search *search, struct err *err)
     if (ret < 0)
         return ret;
     explore_choose_cases(options, found);
-    if (found->n_cases == 0)
-        return err_text(err, ENOENT, "no crash point is chosen, of %zu", found->n_all);
+    if (found->n_cases == 0 && found->n_all > 0 && options->shards == 0)
+        return err_text(err, ERANGE, "no crash point is chosen, of %zu", found->n_all);
     return 0;
 }
 
 /* --- playing ------------------------------------------------------------------------------- */
 
-/* Adds the cases to be played. Representative ones first: what is cut short by its budget has seen
- * something of all. */
-static size_t want_cases(struct search *search)
+/* Adds the cases to be played that are representative, or those that are not. */
+static size_t want_cases(struct search *search, bool representative, size_t count)
 {
     struct exploration *found = search->found;
-    size_t count = 0;
-    for (int rank = 0; rank < 2; rank++)
-        for (size_t i = 0; i < found->n_cases; i++)
-            if (found->cases[i].ending.claim == CLAIM_NONE &&
-                explore_is_representative(found, i) == (rank == 0)) {
-                search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
-                search->chosen[count++] = i;
-            }
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (found->cases[i].ending.claim == CLAIM_NONE &&
+            explore_is_representative(found, i) == representative) {
+            search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
+            search->chosen[count++] = i;
+        }
     return count;
 }
 
@@ -288,6 +295,13 @@ static void on_played(void *context, size_t job)
     if (search->jobs[job].real) /* it may be there before what it is held against */
         return;
     item->ending = search->jobs[job].ending;
+    item->retried = item->ending.execs > search->found->undisturbed_execs;
+    if (!item->real && item->ending.claim > CLAIM_BROKEN &&
+        item->ending.execs < search->options->nth + (int64_t)item->depth - 1) {
+        item->ending.claim = CLAIM_BROKEN; /* there was nothing that a state could stand for */
+        ending_release(&item->ending);
+        item->ending.said = io_format("the call was not made again");
+    }
     explore_results_add_case(&search->results, item);
 }
 
@@ -296,7 +310,7 @@ static void compare_check(struct search *search, size_t job)
 {
     struct ending *real = &search->jobs[job].ending;
     struct explore_case *item = &search->found->cases[search->chosen[job]];
-    if (real->claim != CLAIM_NONE && item->ending.claim > CLAIM_BROKEN) {
+    if (real->claim > CLAIM_BROKEN && item->ending.claim > CLAIM_BROKEN) {
         item->was_checked = true;
         item->checked_same = real->claim == item->ending.claim &&
                              real->findings == item->ending.findings &&
@@ -308,13 +322,17 @@ static void compare_check(struct search *search, size_t job)
 
 static int play_cases(struct search *search, struct err *err)
 {
-    size_t cases = want_cases(search), count = want_checks(search, cases);
+    /* What is cut short by its budget has seen something of all, and was checked. */
+    size_t count = want_cases(search, true, 0);
+    count = want_checks(search, count);
+    count = want_cases(search, false, count);
     int64_t start_ms = io_now_ms();
     int ret =
         explorer_play(&search->explorer, "exploring", search->jobs, count, on_played, search, err);
     search->found->play_ms = io_now_ms() - start_ms;
-    for (size_t i = cases; i < count; i++)
-        compare_check(search, i);
+    for (size_t i = 0; i < count; i++)
+        if (search->jobs[i].real)
+            compare_check(search, i);
     return ret;
 }
 
@@ -334,10 +352,10 @@ static bool is_one_row(const struct explore_case *a, const struct explore_case *
 
 static void want_rerun(struct search *search, size_t index, size_t *count)
 {
-    if (search->found->cases[index].reran || (*count && search->chosen[*count - 1] == index))
+    const struct explore_case *item = &search->found->cases[index];
+    if (item->reran || item->rerun_failed || (*count && search->chosen[*count - 1] == index))
         return;
-    search->jobs[*count] =
-        (struct explorer_job){.item = &search->found->cases[index], .reruns = true};
+    search->jobs[*count] = (struct explorer_job){.item = item, .reruns = true};
     search->chosen[(*count)++] = index;
 }
 
@@ -345,12 +363,12 @@ static void want_rerun(struct search *search, size_t index, size_t *count)
 static void want_of_row(struct search *search, size_t from, size_t to, size_t *count)
 {
     const struct explore_case *cases = search->found->cases;
-    if (!cases[from].reran || !cases[to].reran) {
-        want_rerun(search, from, count);
-        want_rerun(search, from + (to - from) / 2, count);
-        want_rerun(search, to, count);
+    size_t before = *count;
+    want_rerun(search, from, count);
+    want_rerun(search, from + (to - from) / 2, count);
+    want_rerun(search, to, count);
+    if (*count > before)
         return;
-    }
     size_t last = from;
     for (size_t i = from + 1; i <= to; i++) {
         if (!cases[i].reran)
@@ -365,7 +383,7 @@ static void want_of_row(struct search *search, size_t from, size_t to, size_t *c
 static void fill_row(struct exploration *found, size_t from, size_t to)
 {
     for (size_t i = from + 1; i <= to; i++)
-        if (!found->cases[i].reran)
+        if (!found->cases[i].reran && !found->cases[i].rerun_failed)
             found->cases[i].healed_by = found->cases[i - 1].healed_by;
 }
 
@@ -374,7 +392,8 @@ static void on_rerun(void *context, size_t job)
     struct search *search = context;
     struct explorer_job *done = &search->jobs[job];
     struct explore_case *item = &search->found->cases[search->chosen[job]];
-    if (done->ending.claim > CLAIM_BROKEN) {
+    item->rerun_failed = done->ending.claim <= CLAIM_BROKEN;
+    if (!item->rerun_failed) {
         item->reran = true;
         item->healed_by = ending_is_good(&done->ending) ? (int)done->n_runs - 1 : 0;
         explore_results_add_rerun(&search->results, item);
@@ -392,25 +411,38 @@ static size_t end_of_row(const struct search *search, size_t from)
     return to;
 }
 
+/* For want of time. */
+static bool lacks_some(const struct search *search, size_t count)
+{
+    bool lacks = false;
+    for (size_t i = 0; i < count; i++)
+        lacks |= !search->found->cases[search->chosen[i]].reran &&
+                 !search->found->cases[search->chosen[i]].rerun_failed;
+    return lacks;
+}
+
+static size_t want_reruns(struct search *search)
+{
+    struct exploration *found = search->found;
+    size_t count = 0;
+    for (size_t i = 0, to; i < found->n_cases; i = to + 1) {
+        to = end_of_row(search, i);
+        if (may_heal(&found->cases[i]))
+            want_of_row(search, i, to, &count);
+    }
+    return count;
+}
+
 static int heal(struct search *search, struct err *err)
 {
     struct exploration *found = search->found;
-    for (size_t count = 1, last = 0; count != last;) {
-        count = 0;
-        for (size_t i = 0, to; i < found->n_cases; i = to + 1) {
-            to = end_of_row(search, i);
-            if (may_heal(&found->cases[i]))
-                want_of_row(search, i, to, &count);
-        }
-        if (count == 0)
-            break;
+    for (size_t count; (count = want_reruns(search)) > 0;) {
         int ret = explorer_play(&search->explorer, "rerunning", search->jobs, count, on_rerun,
                                 search, err);
         if (ret < 0)
             return ret;
-        for (size_t i = 0; i < count; i++) /* for want of time, or the harness failed */
-            if (!found->cases[search->chosen[i]].reran)
-                return 0;
+        if (lacks_some(search, count))
+            return 0;
     }
     for (size_t i = 0, to; i < found->n_cases; i = to + 1) {
         to = end_of_row(search, i);
@@ -422,28 +454,41 @@ static int heal(struct search *search, struct err *err)
 
 /* --- the whole ---------------------------------------------------------------------------- */
 
+static int explore_all(struct search *search, struct err *err)
+{
+    const struct explore_options *options = search->options;
+    struct exploration *found = search->found;
+    int ret = explorer_open(&search->explorer, options, err);
+    if (ret == 0)
+        ret = record(search, err);
+    if (ret == 0)
+        ret = make_cases(search, err);
+    if (ret == 0)
+        ret = explore_results_open(&search->results, options, found, err);
+    if (ret < 0)
+        return ret;
+    /* Each may be played and checked. */
+    search->jobs = alloc_list(2 * found->n_cases, sizeof *search->jobs);
+    search->chosen = alloc_list(2 * found->n_cases, sizeof *search->chosen);
+    ret = play_cases(search, err);
+    if (ret == 0)
+        ret = heal(search, err);
+    if (ret == 0)
+        explore_results_finish(&search->results, options, found);
+    found->results_err = search->results.err;
+    return ret;
+}
+
 int explore(const struct explore_options *options, struct exploration *ret_exploration,
             struct err *err)
 {
     *ret_exploration = (struct exploration){.points = CRASH_POINTS_INIT};
     CLEANUP(search_release) struct search search = {.options = options, .found = ret_exploration};
-    int ret = explorer_open(&search.explorer, options, err);
-    if (ret == 0)
-        ret = record(&search, err);
-    if (ret == 0)
-        ret = make_cases(&search, err);
-    if (ret == 0)
-        ret = explore_results_open(&search.results, options, ret_exploration, err);
-    if (ret < 0)
-        return ret;
-    /* Each may be played and checked. */
-    search.jobs = alloc_list(2 * ret_exploration->n_cases, sizeof *search.jobs);
-    search.chosen = alloc_list(2 * ret_exploration->n_cases, sizeof *search.chosen);
-    ret = play_cases(&search, err);
-    if (ret == 0)
-        ret = heal(&search, err);
-    if (ret == 0)
-        ret = explore_results_finish(&search.results, options, ret_exploration, err);
-    return ret == 0 && search.results.failed ? err_text(err, EIO, "write %s", options->results)
-                                             : ret;
+    struct explorer_signals signals;
+    explorer_hold_signals(&signals);
+    int ret = explore_all(&search, err);
+    explorer_release(&search.explorer);
+    if (explorer_let_signals(&signals) && ret >= 0)
+        ret = err_text(err, EINTR, "interrupted");
+    return ret;
 }

@@ -53,8 +53,10 @@ struct explore_case {
     size_t stands_for;        /* how many points, or pairs of them */
     char *token;              /* owned */
     struct ending ending;
-    int healed_by;     /* the n-th rerun; 0: it did not heal; -1: there was nothing to heal */
+    bool retried;      /* more execs than undisturbed */
+    int healed_by;     /* the n-th rerun; 0: none; -1: nothing to heal, or it is not known */
     bool reran;        /* healed_by was measured, not taken from its neighbours */
+    bool rerun_failed; /* for want of time, or the harness did */
     bool was_checked;  /* executed for real as well */
     bool checked_same; /* with the same outcome */
 };
@@ -97,21 +99,27 @@ struct exploration {
     size_t n_seconds;
     struct explore_case *cases; /* states in order, then torn writes, then places */
     size_t n_cases;
-    size_t n_all;       /* cases that there are, before any choice */
-    size_t n_places;    /* places of process scope that there are */
-    size_t n_no_second; /* first states after which no second call was made */
-    int64_t play_ms;    /* what playing the cases took, reruns and checks not counted */
-    char *no_shortcut;  /* why nothing could be put in place; NULL: it could */
+    size_t n_all;              /* cases that there are, before any choice */
+    size_t n_places;           /* places of process scope that there are */
+    int64_t undisturbed_execs; /* of the recorded run */
+    size_t n_no_second;        /* first states after which no second call was made */
+    int64_t play_ms;           /* what playing the cases took, reruns and checks not counted */
+    struct err results_err;    /* why not all is in the results file; "": it is */
+    char *no_shortcut;         /* why nothing could be put in place; NULL: it could */
 };
 void exploration_release(struct exploration *exploration);
 
 /*
  * Explores. Errors: -EILSEQ the two recordings part (the text says where); -EPROTO the call was
  * not made or cannot be followed exactly; -ESTALE the results to be resumed are of something
- * else; -EINTR interrupted: what was finished is in the results; those of runner_run().
+ * else; -ERANGE no case is chosen; -EINTR interrupted: what was finished is in the results; those
+ * of runner_run().
  */
 int explore(const struct explore_options *options, struct exploration *ret_exploration,
             struct err *err);
+
+/* Some rerun failed that had the time. */
+bool exploration_lacks_reruns(const struct exploration *exploration);
 
 /* How many cases were not played, for want of time. */
 size_t exploration_open_cases(const struct exploration *exploration);

@@ -93,8 +93,7 @@ void explore_add_pairs(struct exploration *found, const struct explore_case *fir
 
 /* --- choosing ---------------------------------------------------------------------------- */
 
-/* COMM and PLACE. */
-static size_t kind_length(const char *address)
+size_t explore_kind_length(const char *address)
 {
     size_t len = strcspn(address, ":");
     return address[len] ? len + 1 + strcspn(address + len + 1, ":") : len;
@@ -104,11 +103,11 @@ static bool is_alike(const char *a, const char *b)
 {
     if (!a || !b)
         return a == b;
-    size_t len = kind_length(a);
-    return len == kind_length(b) && strncmp(a, b, len) == 0;
+    size_t len = explore_kind_length(a);
+    return len == explore_kind_length(b) && strncmp(a, b, len) == 0;
 }
 
-bool explore_is_alike(const struct explore_case *a, const struct explore_case *b)
+static bool is_alike_case(const struct explore_case *a, const struct explore_case *b)
 {
     bool alike = a->scope == b->scope && a->depth == b->depth &&
                  (a->point[0] == SIZE_MAX) == (b->point[0] == SIZE_MAX);
@@ -117,30 +116,55 @@ bool explore_is_alike(const struct explore_case *a, const struct explore_case *b
     return alike && is_alike(a->addresses[0], b->addresses[0]);
 }
 
+bool explore_stands_for(const struct explore_case *item, size_t point)
+{
+    const struct crash_points *points = item->points[0];
+    if (item->scope == EXPLORE_TREE && item->point[0] != SIZE_MAX)
+        return points->items[item->point[0]].state == points->items[point].state;
+    return item->point[0] == point;
+}
+
 bool explore_is_representative(const struct exploration *found, size_t index)
 {
     const struct explore_case *all = found->cases;
     size_t from = index, to = index;
-    while (from > 0 && explore_is_alike(&all[from - 1], &all[index]))
+    while (from > 0 && is_alike_case(&all[from - 1], &all[index]))
         from--;
-    while (to + 1 < found->n_cases && explore_is_alike(&all[to + 1], &all[index]))
+    while (to + 1 < found->n_cases && is_alike_case(&all[to + 1], &all[index]))
         to++;
     return index == from || index == to || index == from + (to - from) / 2;
+}
+
+static bool is_named(const struct explore_options *options, const char *address, uint64_t ordinal)
+{
+    if (options->choice == CHOOSE_RANGE)
+        return ordinal >= options->from && ordinal <= options->to;
+    return strcmp(address ? address : "end", options->address) == 0;
+}
+
+/* Any of the points that the case stands for. */
+static bool stands_for_chosen(const struct explore_options *options,
+                              const struct explore_case *item)
+{
+    const struct crash_points *points = item->points[0];
+    if (item->point[0] == SIZE_MAX)
+        return options->choice == CHOOSE_ADDRESS && is_named(options, item->addresses[0], 0);
+    bool chosen = false;
+    for (size_t i = 0; i < points->count && !chosen; i++)
+        chosen = explore_stands_for(item, i) &&
+                 is_named(options, points->items[i].address, points->items[i].ordinal);
+    return chosen;
 }
 
 static bool is_chosen(const struct explore_options *options, const struct exploration *found,
                       size_t index)
 {
     const struct explore_case *item = &found->cases[index];
-    const char *address = item->addresses[0] ? item->addresses[0] : "end";
-    size_t point = item->point[0];
     bool is_large = item->scope == EXPLORE_PROCESS || item->depth == 2;
     switch (options->choice) {
     case CHOOSE_ALL: return true;
     case CHOOSE_RANGE:
-        return point != SIZE_MAX && item->points[0]->items[point].ordinal >= options->from &&
-               item->points[0]->items[point].ordinal <= options->to;
-    case CHOOSE_ADDRESS: return strcmp(address, options->address) == 0;
+    case CHOOSE_ADDRESS: return stands_for_chosen(options, item);
     case CHOOSE_REPRESENTATIVE: return explore_is_representative(found, index);
     case CHOOSE_DEFAULT: break;
     }

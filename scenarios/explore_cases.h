@@ -25,7 +25,10 @@ void explore_choose_cases(const struct explore_options *options, struct explorat
  * middle or the last. */
 bool explore_is_representative(const struct exploration *found, size_t index);
 
-/* In two cases the same thing is killed but for PATH and N. */
-bool explore_is_alike(const struct explore_case *a, const struct explore_case *b);
+/* Whether this crash point of the first call is one of those that the case stands for. */
+bool explore_stands_for(const struct explore_case *item, size_t point);
+
+/* Of an address: COMM and PLACE. */
+size_t explore_kind_length(const char *address);
 
 #endif

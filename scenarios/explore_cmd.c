@@ -2,6 +2,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0, "A file of scenarios/backends, or FILE.yaml", 0},
     {"layout", OPT_LAYOUT, "L", 0, "The guest's tree (bookworm)", 0},
     {"scope", OPT_SCOPE, "S", 0, "Who dies: tree (the default), process, torn, all", 0},
-    {"call", OPT_CALL, "CALL", 0, "Which call is killed: exec#N or cp#N (exec#1)", 0},
+    {"call", OPT_CALL, "CALL", 0, "Which call is killed: exec#N (exec#1)", 0},
     {"points", OPT_POINTS, "P", 0,
      "all; representative: the first, middle and last of a kind; N or N..M; or one address "
      "(all; on layouts of more than five roots representative ones of process scope and pairs)",
@@ -180,11 +181,12 @@ static int parse(int argc, char **argv, struct options *options)
         option_table,
         parse_option,
         "[-- CMD ARG...]",
-        "Kills the first exec of a backend at every crash point, and judges what the guest's trust "
+        "Kills an exec of a backend, the first one, at every crash point, and judges what the "
+        "guest's trust "
         "store is when the backend has had its retry.\v"
-        "Exit status: 0 no finding, 1 findings, 2 wrong usage or a bad file, 3 the result is not "
-        "to be trusted, or nothing was played in the time there was; 130 interrupted: go on with "
-        "--resume.",
+        "Exit status: 0 no finding in what was played, 1 findings, 2 wrong usage or a bad file, 3 "
+        "the result is not to be trusted, or there was time for nothing; 130 interrupted: go on "
+        "with --resume.",
         NULL,
         NULL,
         NULL};
@@ -218,9 +220,13 @@ static int write_markdown(const struct options *options, const struct exploratio
 static int finish(const struct options *options, const struct exploration *found)
 {
     explore_print_table(stdout, &options->explore, found);
+    if (found->results_err.msg[0])
+        return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", found->results_err.msg);
     if (options->markdown && write_markdown(options, found) < 0)
         return EXIT_UNTRUSTED;
-    bool trusted = exploration_open_cases(found) < found->n_cases, findings = false;
+    bool trusted = found->n_cases == 0 || exploration_open_cases(found) < found->n_cases;
+    bool findings = false;
+    trusted &= !exploration_lacks_reruns(found);
     for (size_t i = 0; i < found->n_cases; i++) {
         const struct explore_case *item = &found->cases[i];
         trusted &= item->ending.claim != CLAIM_BROKEN && (!item->was_checked || item->checked_same);
@@ -236,16 +242,26 @@ static int play(const struct options *options)
     int ret = explore(&options->explore, &found, &err);
     if (options->explore.on_progress)
         fprintf(stderr, "\r\033[K");
-    if (ret == -EINTR && options->explore.results)
+    if (ret == -EINTR && options->explore.results && access(options->explore.results, F_OK) == 0)
         return cmdline_fail(NAME, EXIT_INTERRUPTED, "interrupted; go on with --resume %s",
                             options->explore.results);
     if (ret == -EINTR)
         return EXIT_INTERRUPTED;
-    if (ret == -ESTALE || ret == -ENOENT)
+    if (ret == -ESTALE || ret == -ERANGE)
         return cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg);
     if (ret < 0)
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", err.msg);
     return finish(options, &found);
+}
+
+/* Before an hour's work, not after it. */
+static int check_results(const struct explore_options *explore)
+{
+    if (!explore->results)
+        return 0;
+    int flags = explore->resume ? O_RDWR : O_WRONLY | O_CREAT;
+    CLEANUP(io_close) int fd = open(explore->results, flags | O_CLOEXEC | O_NONBLOCK, 0666);
+    return fd >= 0 ? 0 : cmdline_fail(NAME, -errno, "%s: %s", explore->results, strerror(errno));
 }
 
 static int load(struct options *options, struct backend *backend, struct layout *layout)
@@ -283,7 +299,8 @@ int explore_cmd(int argc, char **argv)
                                           .depth = 1,
                                           .call = RULE_EXEC,
                                           .nth = 1}};
-    if (parse(argc, argv, &options) < 0 || load(&options, &backend, &layout) < 0)
+    if (parse(argc, argv, &options) < 0 || load(&options, &backend, &layout) < 0 ||
+        check_results(&options.explore) < 0)
         return EXIT_USAGE;
     if (!options.explore.jobs)
         options.explore.jobs = cmdline_cores();

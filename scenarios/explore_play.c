@@ -45,6 +45,7 @@ void explorer_release(struct explorer *explorer)
     io_free(&explorer->folder);
     tree_release(&explorer->reference);
     scenario_set_release(&explorer->scenarios);
+    *explorer = (struct explorer){.lock_fd = -1};
 }
 
 /* --- setting up --------------------------------------------------------------------- */
@@ -151,7 +152,22 @@ static void take_checks(struct ending *ending, const json_t *checks)
     }
 }
 
-/* The last line that is not empty; the trial's folder, another one each time, as TRIAL. */
+/* What is another one in each run: the trial's folder, a thread's number, a random name. */
+static size_t changing_length(const char *at, const char *folder)
+{
+    static const char hex[] = "0123456789abcdefABCDEF";
+    static const char names[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char temporary[] = ".tmp.";
+    size_t len = strlen(folder);
+    if (len > 0 && strncmp(at, folder, len) == 0)
+        return len;
+    if ((len = strspn(at, hex)) >= 12)
+        return len;
+    len = strlen(temporary);
+    return strncmp(at, temporary, len) == 0 ? len + strspn(at + len, names) : 0;
+}
+
+/* The last line that is not empty, the same in each run. */
 static char *last_line(const char *text, const char *folder)
 {
     size_t len = strlen(text);
@@ -162,13 +178,14 @@ static char *last_line(const char *text, const char *folder)
         from--;
     CLEANUP(io_free) char *line = io_format("%.*s", (int)(len - from), text + from);
     CLEANUP(buf_release) struct buf said = BUF_INIT;
-    size_t folder_len = strlen(folder);
-    for (const char *at = line; *at; at++)
-        if (folder_len > 0 && strncmp(at, folder, folder_len) == 0) {
-            buf_add(&said, "TRIAL");
-            at += folder_len - 1;
+    for (const char *at = line; *at; at++) {
+        size_t changing = changing_length(at, folder);
+        if (changing > 0) {
+            buf_add(&said, "…");
+            at += changing - 1;
         } else
-            buf_append(&said, at, 1);
+            buf_append(&said, (unsigned char)*at < ' ' || *at == 0x7f ? "?" : at, 1);
+    }
     return io_format("%s", buf_str(&said));
 }
 
@@ -197,6 +214,42 @@ void ending_read(struct ending *ending, const json_t *event)
         ending->execs += strcmp(json_string_value(json_object_get(call, "verb")), "exec") == 0;
     }
     take_checks(ending, json_object_get(event, "checks"));
+}
+
+int explorer_check_undisturbed(const struct ending *ending, struct err *err)
+{
+    CLEANUP(buf_release) struct buf checks = BUF_INIT;
+    if (ending_is_good(ending))
+        return 0;
+    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
+        if (ending->findings >> i & 1)
+            buf_printf(&checks, " %s", audit_defs()[i].id);
+    if (ending->claim == CLAIM_NONE)
+        return err_text(err, EPROTO, "there was no time for an undisturbed run");
+    if (ending->claim == CLAIM_DONE)
+        return err_text(err, EPROTO,
+                        "undisturbed, the backend claims success, but the audit finds:%s",
+                        buf_str(&checks));
+    return err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s", ending->said);
+}
+
+void explorer_hold_signals(struct explorer_signals *signals)
+{
+    sigemptyset(&signals->set);
+    sigaddset(&signals->set, SIGINT);
+    sigaddset(&signals->set, SIGTERM);
+    sigaddset(&signals->set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals->set, &signals->old);
+}
+
+bool explorer_let_signals(const struct explorer_signals *signals)
+{
+    const struct timespec now = {0, 0};
+    bool waits = false;
+    while (sigtimedwait(&signals->set, NULL, &now) > 0)
+        waits = true;
+    sigprocmask(SIG_SETMASK, &signals->old, NULL);
+    return waits;
 }
 
 /* --- playing ------------------------------------------------------------------------- */

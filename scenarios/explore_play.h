@@ -8,6 +8,8 @@
 #ifndef KILLPOINT_EXPLORE_PLAY_H
 #define KILLPOINT_EXPLORE_PLAY_H
 
+#include <signal.h>
+
 #include "explore.h"
 #include "tree.h"
 
@@ -47,6 +49,19 @@ void ending_release(struct ending *ending);
 int explorer_play(struct explorer *explorer, const char *what, struct explorer_job *jobs,
                   size_t count, void (*on_done)(void *context, size_t job), void *context,
                   struct err *err);
+
+/* -EPROTO, with the reason, when a run that nothing disturbed did not end well. */
+int explorer_check_undisturbed(const struct ending *ending, struct err *err);
+
+/*
+ * SIGINT, SIGTERM and SIGHUP wait from explorer_hold_signals() on, so that no folder is left; a run
+ * of trials takes them. The second function says whether one still waits, and drops it.
+ */
+struct explorer_signals {
+    sigset_t set, old;
+};
+void explorer_hold_signals(struct explorer_signals *signals);
+bool explorer_let_signals(const struct explorer_signals *signals);
 
 /* How many trials for each job keep a core busy, when a run takes so long and then settles. */
 unsigned explorer_flight(int64_t run_ms);

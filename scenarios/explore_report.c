@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit_check.h"
+#include "explore_cases.h"
 
 #define KINDS_LISTED 6
 #define RANGES_LISTED 8
@@ -40,39 +41,39 @@ static void rows_release(struct rows *rows)
 
 static bool is_same_row(const struct explore_case *a, const struct explore_case *b)
 {
-    return a->scope == b->scope && a->ending.claim == b->ending.claim &&
-           (a->ending.execs > 1) == (b->ending.execs > 1) &&
+    return a->scope == b->scope && a->ending.claim == b->ending.claim && a->retried == b->retried &&
            a->ending.findings == b->ending.findings && a->healed_by == b->healed_by;
 }
 
 /* --- which points -------------------------------------------------------------------------- */
 
-static uint64_t ordinal_of(const struct explore_case *item, size_t k)
+/* Whether a case of the row stands for this crash point. */
+static bool is_in_row(const struct exploration *found, const struct row *row, size_t point)
 {
-    return item->points[k]->items[item->point[k]].ordinal;
+    for (size_t i = 0; i < found->n_cases; i++)
+        if (is_same_row(&found->cases[i], row->first) &&
+            explore_stands_for(&found->cases[i], point))
+            return true;
+    return false;
 }
 
-/* "5..288, 290": ordinals of the cases of one row, in order. */
+/* "5..288, 290": the ordinals of the row's crash points. */
 static void add_ranges(const struct exploration *found, struct row *row)
 {
-    uint64_t from = 0, to = 0;
-    size_t listed = 0;
+    size_t listed = 0, count = found->points.count;
     buf_add(&row->where, "points ");
-    for (size_t i = 0; i <= found->n_cases; i++) {
-        const struct explore_case *item = i < found->n_cases ? &found->cases[i] : NULL;
-        if (item && !is_same_row(item, row->first))
+    for (size_t from = 0; from < count; from++) {
+        size_t to = from;
+        if (!is_in_row(found, row, from))
             continue;
-        uint64_t ordinal = item ? ordinal_of(item, 0) : UINT64_MAX;
-        if (to && (ordinal == to || ordinal == to + 1)) {
-            to = ordinal;
-            continue;
-        }
-        if (to && listed++ < RANGES_LISTED) {
-            buf_printf(&row->where, "%s%" PRIu64, listed > 1 ? ", " : "", from);
+        while (to + 1 < count && is_in_row(found, row, to + 1))
+            to++;
+        if (listed++ < RANGES_LISTED) {
+            buf_printf(&row->where, "%s%zu", listed > 1 ? ", " : "", from + 1);
             if (to != from)
-                buf_printf(&row->where, "..%" PRIu64, to);
+                buf_printf(&row->where, "..%zu", to + 1);
         }
-        from = to = ordinal;
+        from = to;
     }
     if (listed > RANGES_LISTED)
         buf_printf(&row->where, " and %zu more ranges", listed - RANGES_LISTED);
@@ -91,8 +92,7 @@ static void add_kinds(const struct exploration *found, struct row *row)
         if (!is_same_row(item, row->first))
             continue;
         const char *address = item->addresses[0] ? item->addresses[0] : "end";
-        size_t len = strcspn(address, ":");
-        len += address[len] ? 1 + strcspn(address + len + 1, ":") : 0;
+        size_t len = explore_kind_length(address);
         char name[sizeof kinds->name];
         snprintf(name, sizeof name, "%.*s", (int)len, address);
         size_t k = 0;
@@ -137,8 +137,8 @@ static int by_weight(const void *a, const void *b)
     if (one->class != other->class)
         return one->class < other->class ? -1 : 1;
     int heals = one->first->healed_by, others = other->first->healed_by;
-    if (heals != others)
-        return heals < others ? -1 : 1;
+    if (heals != others) /* never before late before early */
+        return heals == 0 ? -1 : others == 0 ? 1 : heals > others ? -1 : 1;
     return one->first < other->first ? -1 : 1;
 }
 
@@ -170,11 +170,13 @@ void explore_add_outcome(const struct explore_case *item, struct buf *text)
     case CLAIM_DONE: buf_add(text, "success claimed"); break;
     }
     if (ending->claim > CLAIM_BROKEN)
-        buf_add(text, ending->execs > 1 ? " after a retry" : " without a retry");
+        buf_add(text, item->retried ? " after a retry" : " without a retry");
     if (item->healed_by == 0)
         buf_printf(text, "; %d reruns heal nothing", EXPLORE_RERUNS);
     else if (item->healed_by > 0)
         buf_printf(text, "; healed by rerun %d", item->healed_by);
+    else if (ending->claim > CLAIM_BROKEN && !ending_is_good(ending))
+        buf_add(text, "; not known whether it heals");
 }
 
 struct totals {
@@ -222,8 +224,10 @@ static void add_coverage(const struct explore_options *options, const struct exp
         buf_printf(text, ", %zu places of process scope", found->n_places);
     buf_printf(text, "; %zu of %zu cases played", totals.cases, found->n_all);
     if (options->depth == 2)
-        buf_printf(text, ", after %zu of %zu first kills there was no second exec",
-                   found->n_no_second, found->n_seconds);
+        buf_printf(text,
+                   ", behind %zu first kills that were chosen, %zu of them without a second "
+                   "exec",
+                   found->n_seconds, found->n_no_second);
     if (exploration_open_cases(found) > 0)
         buf_printf(text, ", %zu not for want of time", exploration_open_cases(found));
     buf_add(text, "\n");
@@ -315,6 +319,16 @@ void explore_print_table(FILE *file, const struct explore_options *options,
 
 /* --- Markdown --------------------------------------------------------------------------------- */
 
+/* A bar ends a cell, even between backticks. */
+static void print_cell(FILE *file, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            fputc('\\', file);
+        fputc(*text, file);
+    }
+}
+
 void explore_print_markdown(FILE *file, const struct explore_options *options,
                             const struct exploration *found)
 {
@@ -331,12 +345,16 @@ void explore_print_markdown(FILE *file, const struct explore_options *options,
         const struct row *row = &rows.items[i];
         CLEANUP(buf_release) struct buf outcome = BUF_INIT;
         explore_add_outcome(row->first, &outcome);
-        fprintf(file, "| %s | %zu | %s: %s | ", buf_str(&outcome), row->points,
-                token_scope_word(row->first->scope), buf_str(&row->where));
+        fprintf(file, "| %s | %zu | %s: ", buf_str(&outcome), row->points,
+                token_scope_word(row->first->scope));
+        print_cell(file, buf_str(&row->where));
+        fputs(" | ", file);
         if (row->first->ending.findings == 0)
             fputs("nothing", file);
         print_findings(file, row->first->ending.findings, true);
-        fprintf(file, "| `%s` |\n", row->first->token);
+        fputs("| `", file);
+        print_cell(file, row->first->token);
+        fputs("` |\n", file);
     }
     buf_clear(&text);
     add_coverage(options, found, &text);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit_check.h"
@@ -21,11 +22,6 @@ static const char *const claim_words[] = {"none",  "unknown", "timeout",
 const char *explore_class_word(enum explore_class class)
 {
     return class_words[class];
-}
-
-const char *explore_claim_word(enum explore_claim claim)
-{
-    return claim_words[claim];
 }
 
 enum explore_class explore_classify(const struct ending *ending)
@@ -53,26 +49,40 @@ bool explore_is_finding(const struct explore_case *item)
 
 /* --- writing ----------------------------------------------------------------------------- */
 
-static void print_line(struct explore_results *results, FILE *file, json_t *json)
+/* After the first failure nothing more is written: a torn line stays the last one. */
+static void print_line(struct err *failure, FILE *file, json_t *json)
 {
     char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    if (!line || fprintf(file, "%s\n", line) < 0 || fflush(file) != 0)
-        results->failed = true;
+    if (failure->msg[0] == '\0' && (!line || fprintf(file, "%s\n", line) < 0 || fflush(file) != 0))
+        err_set(failure, line ? errno : EILSEQ, "write the results");
     free(line);
     json_decref(json);
 }
 
+static json_t *choice_json(const struct explore_options *options)
+{
+    switch (options->choice) {
+    case CHOOSE_DEFAULT: break;
+    case CHOOSE_ALL: return json_string("all");
+    case CHOOSE_REPRESENTATIVE: return json_string("representative");
+    case CHOOSE_RANGE: return json_sprintf("%" PRIu64 "..%" PRIu64, options->from, options->to);
+    case CHOOSE_ADDRESS: return json_string(options->address);
+    }
+    return json_string("default");
+}
+
 static json_t *begin_event(const struct explore_options *options, const struct exploration *found)
 {
-    json_t *json =
-        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:I, s:I, s:I}", "event",
-                  "begin", "version", 1, "backend", options->backend_name, "layout",
-                  options->layout, "layout_digest", options->layout_digest, "backend_digest",
-                  options->backend_digest, "trace", found->points.trace, "call",
-                  json_sprintf("%s#%" PRIu32, rule_call_words[options->call], options->nth),
-                  "scopes", (int)options->scopes, "depth", (int)options->depth, "points",
-                  (json_int_t)found->points.count, "states", (json_int_t)found->points.n_states,
-                  "places", (json_int_t)found->n_places);
+    json_t *json = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, s:o, s:b, s:I, s:I, s:I, s:I}",
+        "event", "begin", "version", 1, "backend", options->backend_name, "layout", options->layout,
+        "layout_digest", options->layout_digest, "backend_digest", options->backend_digest, "trace",
+        found->points.trace, "call",
+        json_sprintf("%s#%" PRIu32, rule_call_words[options->call], options->nth), "scopes",
+        (int)options->scopes, "depth", (int)options->depth, "choice", choice_json(options), "shard",
+        json_sprintf("%u/%u", options->shard, options->shards), "no_shortcut", options->no_shortcut,
+        "execs", (json_int_t)found->undisturbed_execs, "points", (json_int_t)found->points.count,
+        "states", (json_int_t)found->points.n_states, "places", (json_int_t)found->n_places);
     if (strcmp(options->backend_digest, "-") == 0) {
         json_t *command = json_array();
         const char *const *at = options->backend->command[DRIVER_SMOLVM];
@@ -121,7 +131,7 @@ static json_t *check_event(const struct explore_case *item)
 static void add(struct explore_results *results, json_t *event)
 {
     if (results->file)
-        print_line(results, results->file, event);
+        print_line(&results->err, results->file, event);
     else
         json_decref(event);
 }
@@ -156,37 +166,43 @@ static json_t *end_event(const struct exploration *found)
                      (json_int_t)exploration_open_cases(found), "classes", classes);
 }
 
-static void print_all(struct explore_results *results, FILE *file,
-                      const struct explore_options *options, const struct exploration *found)
+static void print_all(struct err *failure, FILE *file, const struct explore_options *options,
+                      const struct exploration *found)
 {
-    print_line(results, file, begin_event(options, found));
+    print_line(failure, file, begin_event(options, found));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].ending.claim != CLAIM_NONE)
-            print_line(results, file, case_event(&found->cases[i]));
+            print_line(failure, file, case_event(&found->cases[i]));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].reran)
-            print_line(results, file, rerun_event(&found->cases[i]));
+            print_line(failure, file, rerun_event(&found->cases[i]));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].was_checked)
-            print_line(results, file, check_event(&found->cases[i]));
-    print_line(results, file, end_event(found));
+            print_line(failure, file, check_event(&found->cases[i]));
+    print_line(failure, file, end_event(found));
 }
 
-int explore_results_finish(struct explore_results *results, const struct explore_options *options,
-                           const struct exploration *found, struct err *err)
+void explore_results_finish(struct explore_results *results, const struct explore_options *options,
+                            const struct exploration *found)
 {
-    if (!results->path)
-        return 0;
-    CLEANUP(io_free) char *path = io_format("%s.new", results->path);
+    struct stat st;
+    if (!results->file || fstat(fileno(results->file), &st) < 0)
+        return;
+    if (!S_ISREG(st.st_mode)) { /* a pipe or a device has had its lines */
+        print_line(&results->err, results->file, end_event(found));
+        return;
+    }
+    CLEANUP(io_free) char *real = realpath(results->path, NULL);
+    CLEANUP(io_free) char *path = io_format("%s.new", real ? real : results->path);
     CLEANUP(io_fclose) FILE *file = fopen(path, "we");
-    if (!file)
-        return err_set(err, errno, "write %s", path);
-    print_all(results, file, options, found);
-    if (!results->failed && rename(path, results->path) == 0)
-        return 0;
-    int ret = err_set(err, results->failed ? EIO : errno, "write %s", results->path);
-    unlink(path);
-    return ret;
+    struct err failure = {""};
+    if (file)
+        print_all(&failure, file, options, found);
+    if (!file || (failure.msg[0] == '\0' && rename(path, real ? real : results->path) < 0))
+        err_set(&failure, errno, "write %s", path);
+    if (failure.msg[0])
+        unlink(path);
+    results->err = failure; /* all is in it now, whatever failed before */
 }
 
 /* --- going on ------------------------------------------------------------------------------ */
@@ -199,7 +215,8 @@ static struct explore_case *find_case(struct exploration *found, const char *tok
     return NULL;
 }
 
-static void take_case(struct explore_case *item, const json_t *line)
+static void take_case(const struct exploration *found, struct explore_case *item,
+                      const json_t *line)
 {
     const char *claim = json_string_value(json_object_get(line, "claim"));
     const char *said = json_string_value(json_object_get(line, "said"));
@@ -218,6 +235,7 @@ static void take_case(struct explore_case *item, const json_t *line)
     }
     if (ending.claim <= CLAIM_BROKEN) /* it may go better now */
         return;
+    item->retried = ending.execs > found->undisturbed_execs;
     ending.said = said ? io_format("%s", said) : NULL;
     io_free(&item->ending.said);
     item->ending = ending;
@@ -230,7 +248,7 @@ static void take_line(struct exploration *found, const json_t *line)
     if (!event || !item)
         return;
     if (strcmp(event, "case") == 0)
-        take_case(item, line);
+        take_case(found, item, line);
     else if (strcmp(event, "rerun") == 0) {
         item->reran = true;
         item->healed_by = (int)json_integer_value(json_object_get(line, "healed_by"));
@@ -243,7 +261,8 @@ static void take_line(struct exploration *found, const json_t *line)
 static int check_begin(const char *path, const json_t *line, const json_t *wanted, struct err *err)
 {
     static const char *const keys[] = {"version", "command", "layout_digest", "backend_digest",
-                                       "trace",   "call",    "depth"};
+                                       "trace",   "call",    "scopes",        "depth",
+                                       "choice",  "shard",   "no_shortcut"};
     const char *event = json_string_value(json_object_get(line, "event"));
     if (!event || strcmp(event, "begin") != 0)
         return err_text(err, ESTALE, "%s:1: no results of an exploration", path);
@@ -303,7 +322,7 @@ int explore_results_open(struct explore_results *results, const struct explore_o
     if (!results->file)
         return err_set(err, errno, "write %s", options->results);
     if (!options->resume)
-        print_line(results, results->file, begin_event(options, found));
+        print_line(&results->err, results->file, begin_event(options, found));
     return 0;
 }
 

@@ -4,7 +4,8 @@
  * NDJSON. While it goes on, lines come in the order in which things end; at the end the file
  * is replaced by one in the order of the cases, so that two runs give the same file:
  *   begin  {"version", "backend", "command"?, "layout", "layout_digest", "backend_digest", "trace",
- *           "call", "scopes", "depth", "points": N, "states": N, "places": N}
+ *           "call", "scopes", "depth", "choice", "shard", "no_shortcut", "execs": of an undisturbed
+ *           run, "points": N, "states": N, "places": N}
  *   case   {"token", "scope", "class", "claim", "execs", "points": how many it stands for,
  *           "findings": [check ids], "said"?: the last line of a backend that did not succeed}
  *   rerun  {"token", "healed_by": the n-th rerun, 0: none}
@@ -28,7 +29,6 @@ enum explore_class {
 };
 enum explore_class explore_classify(const struct ending *ending);
 const char *explore_class_word(enum explore_class class);
-const char *explore_claim_word(enum explore_claim claim);
 
 /* A kill and then quiet is to end well; two kills in a claimed failure that one rerun heals. */
 bool explore_is_finding(const struct explore_case *item);
@@ -36,7 +36,7 @@ bool explore_is_finding(const struct explore_case *item);
 struct explore_results {
     const char *path; /* NULL: nothing is written */
     FILE *file;
-    bool failed; /* something could not be written */
+    struct err err; /* the first thing that could not be written; "": all was */
 };
 
 /*
@@ -52,8 +52,9 @@ void explore_results_add_case(struct explore_results *results, const struct expl
 void explore_results_add_rerun(struct explore_results *results, const struct explore_case *item);
 void explore_results_add_check(struct explore_results *results, const struct explore_case *item);
 
-/* The file as a whole, in order; the old one is there until then. */
-int explore_results_finish(struct explore_results *results, const struct explore_options *options,
-                           const struct exploration *found, struct err *err);
+/* The file as a whole, in order; the old one is there until then. What is no regular file only gets
+ * its last line. */
+void explore_results_finish(struct explore_results *results, const struct explore_options *options,
+                            const struct exploration *found);
 
 #endif

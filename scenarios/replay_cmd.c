@@ -33,6 +33,7 @@ struct replaying {
     struct layout layout;
     struct crash_points points;
     struct explorer explorer;
+    int64_t undisturbed_execs;
 };
 
 static const struct argp_option option_table[] = {
@@ -189,9 +190,9 @@ static int check_trace(struct replaying *replaying, struct err *err)
     CLEANUP(io_free) char *path = io_format("%s/first", replaying->explorer.folder);
     struct explorer_job job = {.record_path = path, .record_nth = replaying->token.nth};
     int ret = explorer_play(&replaying->explorer, "recording", &job, 1, NULL, NULL, err);
-    if (ret == 0 && !ending_is_good(&job.ending))
-        ret =
-            err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s", job.ending.said);
+    if (ret == 0)
+        ret = explorer_check_undisturbed(&job.ending, err);
+    replaying->undisturbed_execs = job.ending.execs;
     ending_release(&job.ending);
     if (ret == 0)
         ret = crash_points_read(path, &replaying->points, err);
@@ -350,6 +351,18 @@ static int look_at_guest(const struct replaying *replaying, const char *kept, st
 /* --- the whole
  * -------------------------------------------------------------------------------------- */
 
+/* Once more from the start, and then until it ends well. */
+static int rerun(struct replaying *replaying, struct explore_case *item, struct err *err)
+{
+    struct explorer_job job = {.item = item, .real = true, .reruns = true};
+    replaying->explorer.keeps = false;
+    int ret = explorer_play(&replaying->explorer, "rerunning", &job, 1, NULL, NULL, err);
+    if (ret == 0 && job.ending.claim > CLAIM_BROKEN)
+        item->healed_by = ending_is_good(&job.ending) ? (int)job.n_runs - 1 : 0;
+    ending_release(&job.ending);
+    return ret;
+}
+
 static int play(struct replaying *replaying, struct err *err)
 {
     struct explore_case item = {.scope = replaying->token.scope,
@@ -362,6 +375,9 @@ static int play(struct replaying *replaying, struct err *err)
     replaying->explorer.keeps = replaying->keep || replaying->shell;
     int ret = explorer_play(&replaying->explorer, "replaying", &job, 1, NULL, NULL, err);
     item.ending = job.ending;
+    item.retried = item.ending.execs > replaying->undisturbed_execs;
+    if (ret == 0 && item.ending.claim > CLAIM_BROKEN && !ending_is_good(&item.ending))
+        ret = rerun(replaying, &item, err);
     const char *kept = json_string_value(json_object_get(event, "kept"));
     if (ret == 0 && item.ending.claim <= CLAIM_BROKEN)
         ret = err_text(err, EPROTO, "%s", item.ending.said);
@@ -398,12 +414,15 @@ int replay_cmd(int argc, char **argv)
                                             .call = replaying.token.call,
                                             .nth = replaying.token.nth,
                                             .jobs = 1};
+    struct explorer_signals signals;
+    explorer_hold_signals(&signals);
     ret = explorer_open(&replaying.explorer, &options, &err);
     if (ret == 0)
         ret = check_trace(&replaying, &err);
     if (ret == 0)
         ret = play(&replaying, &err);
-    if (ret == -EINTR)
+    explorer_release(&replaying.explorer);
+    if (explorer_let_signals(&signals) || ret == -EINTR)
         return EXIT_INTERRUPTED;
     if (ret < 0)
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", err.msg);

@@ -429,10 +429,8 @@ static void start_trials(struct runner *runner)
     const struct trials *trials = runner->options->trials;
     int64_t deadline_ms = runner->options->deadline_ms;
     unsigned flight = runner->options->flight ? runner->options->flight : FLIGHT_DEFAULT;
-    if (deadline_ms && io_now_ms() >= deadline_ms) {
-        runner->outcome->not_started += trials->count - runner->next;
+    if (deadline_ms && io_now_ms() >= deadline_ms)
         runner->next = trials->count;
-    }
     while (runner->next < trials->count &&
            runner->in_flight < (size_t)runner->options->jobs * flight) {
         const struct trial *trial = &trials->items[runner->next++];

@@ -37,7 +37,6 @@ struct run_options {
 };
 
 struct run_outcome {
-    size_t not_started; /* for want of time */
     size_t counts[VERDICT_COUNT];
     bool interrupted;
 };

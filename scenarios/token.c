@@ -69,19 +69,15 @@ static int read_number(const char *text, uint32_t *ret_number, const char **ret_
 
 int token_parse_call(const char *text, enum rule_call *ret_call, uint32_t *ret_nth, struct err *err)
 {
-    size_t len = strcspn(text, "#");
-    static const enum rule_call calls[] = {RULE_EXEC, RULE_CP};
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        const char *word = rule_call_words[calls[i]], *end;
-        uint32_t nth;
-        if (strlen(word) != len || strncmp(word, text, len) != 0 || text[len] != '#' ||
-            read_number(text + len + 1, &nth, &end) < 0 || *end)
-            continue;
-        *ret_call = calls[i];
-        *ret_nth = nth;
-        return 0;
-    }
-    return err_text(err, EINVAL, "'%s' is no call: exec#N or cp#N", text);
+    static const char word[] = "exec#";
+    const char *end;
+    uint32_t nth;
+    if (strncmp(word, text, strlen(word)) != 0 ||
+        read_number(text + strlen(word), &nth, &end) < 0 || *end)
+        return err_text(err, EINVAL, "'%s' is no call: exec#N", text);
+    *ret_call = RULE_EXEC;
+    *ret_nth = nth;
+    return 0;
 }
 
 /* A place of `len` bytes. */
@@ -122,6 +118,9 @@ static int read_places(struct token *token, const char *at, struct err *err)
             at[strlen(persist)] > '9')
             return err_text(err, EINVAL, "a torn write needs %sBYTES", persist);
         token->persist_bytes = strtoll(at + strlen(persist), &end, 10);
+        if (end - at > (ptrdiff_t)strlen(persist) + 18 ||
+            (at[strlen(persist)] == '0' && end - at > (ptrdiff_t)strlen(persist) + 1))
+            return err_text(err, EINVAL, "'%s' is not how a number of bytes is written", at);
         at = end;
     } else if (ret == 0 && *at == '+') {
         len = place_length(at + 1);

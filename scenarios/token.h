@@ -6,7 +6,7 @@
  *   LAYOUT   12 hex digits of the layout's digest
  *   TRACE    the trace digest of the recorded call
  *   BACKEND  12 hex digits of the backend's command line and environment; `-` after `-- CMD`
- *   CALL     exec#1
+ *   CALL     exec#N: the N-th exec of the backend
  *   SCOPE    tree, process or torn
  *   PLACE    an address (../fault/address.h), or `end`: behind the last crash point; of a torn
  *            write `ADDRESS:persist=BYTES`. The second one is in the next call of the same kind.
@@ -48,7 +48,7 @@ void token_print(const struct token *token, struct buf *text);
 /* Reads what token_print() writes, and nothing else. -EINVAL: err says where it is wrong. */
 int token_parse(const char *text, struct token *ret_token, struct err *err);
 
-/* `exec#1` or `cp#2`. -EINVAL. */
+/* `exec#N`. -EINVAL. */
 int token_parse_call(const char *text, enum rule_call *ret_call, uint32_t *ret_nth,
                      struct err *err);
 

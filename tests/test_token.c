@@ -18,7 +18,7 @@ static void what_is_printed_is_read_again(void **state)
         HEAD "tree:mv:rename:/a#2+end",
         HEAD "tree:end+end",
         HEAD "tree:end:open:/x#1",
-        "kp1:bbf35161286d:cc907e70b2a5:-:cp#2:tree:smolvm-agent:rename:/x#1",
+        "kp1:bbf35161286d:cc907e70b2a5:-:exec#2:tree:sh:rename:/x#1",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct token token;
@@ -45,7 +45,8 @@ static void what_is_no_token_is_refused(void **state)
         {"kp1:bbf35161286d:cc907e70b2a5:mine:exec#1:tree:end", "the backend is neither"},
         {"kp1:bbf35161286d:cc907e70b2a5:-:exec:tree:end", "'exec' is no call"},
         {"kp1:bbf35161286d:cc907e70b2a5:-:exec#0:tree:end", "'exec#0' is no call"},
-        {"kp1:bbf35161286d:cc907e70b2a5:-:stop#1:tree:end", "'stop#1' is no call"},
+        {"kp1:bbf35161286d:cc907e70b2a5:-:cp#1:tree:end", "'cp#1' is no call"},
+        {HEAD "torn:sh:write:/x#1:persist=07", "is not how a number of bytes is written"},
         {HEAD "vm:end", "'vm' is no scope"},
         {HEAD "tree:sh", "'sh' is no address"},
         {HEAD "tree:end+", "'' is no address"},
