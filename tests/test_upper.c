@@ -389,6 +389,43 @@ static void deep_trees_are_kept(void **state)
         fail_msg("%d, %d: %s", ret, removed, err.msg);
 }
 
+/* A copy's copy has the same sum, in whatever order a folder of many links is read; a change has
+ * another. On tmpfs, which lists the last name first. */
+static void equal_folders_have_equal_sums(void **state)
+{
+    (void)state;
+    char sums[4][UPPER_SUM_LEN + 1];
+    char path[] = "/dev/shm/killpoint-test-XXXXXX";
+    if (!mkdtemp(path))
+        skip();
+    CLEANUP(io_close) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    must(mkdirat(dir, "0", 0755), "mkdir");
+    must(mkdirat(dir, "0/upper", 0755), "mkdir");
+    CLEANUP(io_close) int upper = openat(dir, "0/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    make_files(upper);
+    make_hard_links(upper);
+    for (int i = 0; i < 40; i++) {
+        CLEANUP(io_free) char *name = io_format("%d-plain", i * 37 % 40);
+        must(linkat(upper, "plain", upper, name, 0), name);
+    }
+    for (int i = 0; i < 4; i++) {
+        CLEANUP(io_free) char *from = io_format("%d", i);
+        CLEANUP(io_free) char *to = io_format("%d", i + 1);
+        must(mkdirat(dir, to, 0755), "mkdir");
+        CLEANUP(io_close) int from_fd = openat(dir, from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        CLEANUP(io_close) int to_fd = openat(dir, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct err err;
+        if (i == 3) /* one bit of the owner */
+            must(fchownat(from_fd, "upper/empty", 1235, 4321, 0), "chown");
+        if (upper_copy(from_fd, to_fd, sums[i], &err) < 0)
+            fail_msg("%s", err.msg);
+    }
+    io_remove_tree(AT_FDCWD, path, NULL);
+    assert_string_equal(sums[0], sums[1]);
+    assert_string_equal(sums[0], sums[2]);
+    assert_string_not_equal(sums[0], sums[3]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -399,6 +436,7 @@ int main(void)
         TEST(what_an_interrupted_save_left_is_no_save),
         TEST(nothing_saved_leaves_the_upper_alone),
         TEST(deep_trees_are_kept),
+        TEST(equal_folders_have_equal_sums),
     };
     return cmocka_run_group_tests_name("upper", tests, NULL, NULL);
 }
