@@ -54,7 +54,9 @@ static const char hardened_body[] =
     "# must not lose what we remove, nor end with half a bundle after us.\n"
     "wait_for_others() {\n"
     "  tries=0\n"
-    "  while grep -qsx update-ca-certi /proc/[0-9]*/comm; do\n"
+    "  while grep -qs '^[0-9]* (update-ca-certi) [^ZX]' /proc/[0-9]*/stat; do\n"
+    "    [ $tries != 0 ] || echo 'provision-ca: waiting for another update-ca-certificates to end' "
+    ">&2\n"
     "    [ $((tries += 1)) -le 600 ] || exit 75\n"
     "    sleep 0.1\n"
     "  done\n"
@@ -109,15 +111,19 @@ static const char hardened_body[] =
     "}\n"
     "# That a helper was killed is told by its shell, find or xargs, even where nobody looks at "
     "its\n"
-    "# status. By fd 4 the substitution ends with the last process of its round, orphans too.\n"
+    "# status. By fd 4 the substitution ends with the last shell of its round, orphans too; and "
+    "what\n"
+    "# is said on stderr is no status.\n"
     "for turn in 1 2; do\n"
-    "  said=$({ { (round) 2>&1 >&3; echo \"=$?\"; } |\n"
-    "    sed -un -e '/^=/!w /dev/stderr' -e 's/.*\\(Killed\\|signal 9\\).*/\\1/p; /^=/p'; } 4>&1)\n"
-    "  [ \"$said\" != '=0' ] || exit 0\n"
+    "  said=$({\n"
+    "    { (round) 2>&1 >&3; echo \"=$?\" >&4; } |\n"
+    "      sed -un -e 'w /dev/stderr' -e 's/.*\\(Killed\\|signal 9\\).*/lost/p'\n"
+    "    [ $? = 0 ] || echo lost\n"
+    "  } 4>&1)\n"
+    "  case $said in =0) exit 0 ;; *=75*) exit 75 ;; esac\n"
     "done\n"
-    "ended=${said#*=} ended=${ended%%[!0-9]*}\n"
-    "[ \"${ended:-0}\" != 0 ] || ended=137\n"
-    "exit \"$ended\"\n";
+    "case $said in *lost* | '') exit 137 ;; esac\n"
+    "exit \"${said#=}\"\n";
 
 char *script_hardened(const char *ca_path, const char *bundle_path, const char *file_sha256)
 {

@@ -101,7 +101,10 @@ static const struct step steps[] = {
      {"places/one-below-find", "places/one-in-a-pipeline", "places/one-without-a-name"}},
     {"what a shell tells", "Killed\\|", "", {"places/one-without-a-name"}},
     {"what find tells", "\\|signal 9", "", {"places/one-below-find"}},
-    {"the turn's last process", " 4>&1)", ")", {"places/one-and-its-shell-goes-on"}},
+    {"the turn's last process",
+     " >&3; echo",
+     " >&3 4>&-; echo",
+     {"places/one-and-its-shell-goes-on"}},
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
