@@ -20,7 +20,7 @@
 #include "../impl/command.h"
 #include "../impl/script.h"
 
-#define SCENARIOS_MAX 4
+#define SCENARIOS_MAX 6
 
 /* What stands once in the script, what stands there without the step, and what fails then. */
 struct step {
@@ -32,10 +32,7 @@ struct step {
 
 static const struct step steps[] = {
     {"wait before", "  wait_for_others\n  left=", "  left=", {"beside/update-under-way"}},
-    {"wait after",
-     "update-ca-certificates\n  wait_for_others\n",
-     "update-ca-certificates\n",
-     {"beside/update-starts-meanwhile"}},
+    {"wait after", "]\n  wait_for_others\n", "]\n", {"beside/update-starts-meanwhile"}},
     {"lists of a killed run",
      "-name \"ca-certificates.tmp.$six\" -o",
      "",
@@ -65,7 +62,7 @@ static const struct step steps[] = {
      "echo \"$ca\"",
      {"places/before-the-hook"}},
     {"hooks are told of no name",
-     "echo \"-$dir/.pem\" | \"$hook\" || :",
+     "echo \"-$dir/.pem\" | \"$hook\" 3>&- 4>&- 9>&- || :",
      ":",
      {"places/one-without-a-name"}},
     {"no link without a name", "rm -f \"$dir/.pem\" ", "rm -f ", {"places/one-without-a-name"}},
@@ -87,19 +84,36 @@ static const struct step steps[] = {
       "places/before-the-hook"}},
     {"the bundle compared", " | cmp - \"$bundle\"", " >/dev/null", {"exec/loses-the-roots"}},
     {"the bundle asked",
-     "  openssl verify -no-CApath -CAfile \"$bundle\" \"$ca\"\n",
+     "  verify -no-CApath -CAfile \"$bundle\"\n",
      "",
      {"exec/unreadable-neighbour"}},
     {"the links asked",
-     "  openssl verify -no-CAfile -CApath \"$dir\" \"$ca\"\n",
+     "  verify -no-CAfile -CApath \"$dir\"\n",
      "",
-     {"exec/folder-in-the-way"}},
-    {"sync", "  sync -f \"$bundle\"\n", "", {"places/vm-dies-at-the-end"}},
+     {"exec/folder-in-the-way", "exec/found-elsewhere"}},
+    {"nowhere else asked",
+     "SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent openssl",
+     "openssl",
+     {"exec/found-elsewhere"}},
+    {"nothing inherited",
+     "update-ca-certificates 3>&- 4>&- 9>&-",
+     "update-ca-certificates",
+     {"exec/hook-leaves-a-daemon"}},
+    {"as a list is read by hand",
+     "while read crt",
+     "while IFS= read crt",
+     {"install/list-by-hand"}},
+    {"no link without a name is made",
+     "  [ ! -L \"$dir/.pem\" ]\n",
+     "",
+     {"exec/name-lost-silently"}},
+    {"sync", "  sync -f \"$bundle\" \"$ca\"\n", "", {"places/vm-dies-at-the-end"}},
     {"a second turn",
      "for turn in 1 2",
      "for turn in 1",
-     {"places/one-below-find", "places/one-in-a-pipeline", "places/one-without-a-name"}},
-    {"what a shell tells", "Killed\\|", "", {"places/one-without-a-name"}},
+     {"exec/name-lost-silently", "places/one-before-the-hook", "places/one-below-find",
+      "places/one-in-a-pipeline", "places/one-without-a-name"}},
+    {"what a shell tells", "Killed\\|", "", {"places/one-before-the-hook"}},
     {"what find tells", "\\|signal 9", "", {"places/one-below-find"}},
     {"the turn's last process",
      " >&3; echo",
@@ -109,7 +123,8 @@ static const struct step steps[] = {
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
 /* Those that wait for many seconds: played for the steps that name them alone. */
-static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile"};
+static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile",
+                                   "exec/hook-leaves-a-daemon"};
 
 static bool is_slow(const char *id)
 {
