@@ -2,8 +2,8 @@
  * Every step of the hardened script is there for something: each is taken out in turn, and
  * the scenarios that say why it is there fail then, and none of the others. The script is
  * played by provision-ca itself; a smolvm before the fake one puts the changed script into
- * its exec. Two steps have their test in test_impl_script.c: the lock, and 137 when both turns
- * lost a helper.
+ * its exec. What a guest shows badly has its test in test_impl_script.c: the words while
+ * somebody is waited for, 75, and 137 when both turns lost a helper.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +31,7 @@ struct step {
 };
 
 static const struct step steps[] = {
+    {"the lock", "flock -n 9 || {", "true || {", {"places/orphan-at-work-recovery"}},
     {"wait before", "  wait_for_others\n  left=", "  left=", {"beside/update-under-way"}},
     {"wait after", "]\n  wait_for_others\n", "]\n", {"beside/update-starts-meanwhile"}},
     {"lists of a killed run",
@@ -56,7 +57,8 @@ static const struct step steps[] = {
     {"links that count as new",
      "ln -sf \"${crt%/*}/./${crt##*/}\" \"$dir/$pem.pem\"",
      ":",
-     {"partial/link-without-hash", "places/before-the-hook", "places/one-without-a-name"}},
+     {"exec/name-lost-silently", "partial/link-without-hash", "places/before-the-hook",
+      "places/one-before-the-hook", "places/one-without-a-name"}},
     {"links of all after a kill",
      "if [ \"$turn$left\" = 1 ]; then echo \"$ca\"; else locals; fi",
      "echo \"$ca\"",
@@ -65,7 +67,10 @@ static const struct step steps[] = {
      "echo \"-$dir/.pem\" | \"$hook\" 3>&- 4>&- 9>&- || :",
      ":",
      {"places/one-without-a-name"}},
-    {"no link without a name", "rm -f \"$dir/.pem\" ", "rm -f ", {"places/one-without-a-name"}},
+    {"no link without a name",
+     "rm -f \"$dir/.pem\" ",
+     "rm -f ",
+     {"exec/name-lost-silently", "places/one-without-a-name"}},
     {"half a bundle", " \"$bundle.new\"", "", {"partial/stale-bundle-never-in-place"}},
     {"staging file",
      " \"${ca%/*}\"/*.smolvm-upload.*",
@@ -124,7 +129,7 @@ static const struct step steps[] = {
 
 /* Those that wait for many seconds: played for the steps that name them alone. */
 static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile",
-                                   "exec/hook-leaves-a-daemon"};
+                                   "exec/hook-leaves-a-daemon", "places/orphan-at-work-recovery"};
 
 static bool is_slow(const char *id)
 {
