@@ -82,8 +82,8 @@ static int remove_folder(void **state)
     return run_sh(script, NULL, NULL);
 }
 
-/* Runs the hardened script there; tool, if not NULL, is given this body. */
-static int run_hardened(const char *tool, const char *body, char **ret_err)
+/* Runs the hardened script there, by this env; tool, if not NULL, is given this body. */
+static int run_hardened_by(const char *env, const char *tool, const char *body, char **ret_err)
 {
     CLEANUP(free_text) char *ca = format_text("%s/my (ca),1.crt", folder);
     CLEANUP(free_text) char *bundle = format_text("%s/certs (x)/b.crt", folder);
@@ -94,10 +94,15 @@ static int run_hardened(const char *tool, const char *body, char **ret_err)
         "cd %s && rm -rf trial && cp -r bin trial && : >'my (ca),1.crt' && "
         "rm -f 'certs (x)'/* turns && "
         "if [ -n '%s' ]; then printf '#!/bin/sh\\n%s\\n' >trial/'%s'; chmod 755 trial/'%s'; fi; "
-        "TMPDIR=%s/tmp PATH=%s/trial:$PATH exec sh -c %s",
+        "TMPDIR=%s/tmp PATH=%s/trial:$PATH exec %s sh -c %s",
         folder, tool ? tool : "", body ? body : "", tool ? tool : "none", tool ? tool : "none",
-        folder, folder, quoted);
+        folder, folder, env, quoted);
     return run_sh(whole, NULL, ret_err);
+}
+
+static int run_hardened(const char *tool, const char *body, char **ret_err)
+{
+    return run_hardened_by("env", tool, body, ret_err);
 }
 
 static void hardened_succeeds_when_every_tool_does(void **state)
@@ -124,6 +129,8 @@ static void hardened_hands_on_how_each_tool_ended(void **state)
     /* Without it nothing is known of how the turn ended. */
     assert_int_equal(run_hardened("sed", "kill -KILL $$", NULL), 137);
     assert_int_equal(run_hardened("sed", "exit 41", NULL), 137);
+    /* The certificate may lie on another file system than the bundle. */
+    assert_int_equal(run_hardened("sync", "case $3 in *,1.crt) ;; *) exit 9 ;; esac", NULL), 0);
 }
 
 /* As a shell tells it whose status nobody looks at; found is how often it ran. */
@@ -183,6 +190,34 @@ static void hardened_hands_on_what_is_said(void **state)
     assert_string_equal(err_failed, "=0\nhalf=0\nhalf");
 }
 
+/* What is matched is in English; the order of names is the one that the guest has. */
+static void hardened_asks_for_untranslated_words_alone(void **state)
+{
+    (void)state;
+    static const char body[] = "echo $LC_MESSAGES,$LC_COLLATE,$LC_CTYPE,$LC_ALL,$LANGUAGE >&2";
+    static const char *const names[] = {"LC_ALL", "LC_COLLATE", "LC_CTYPE", "LANG", "LANGUAGE"};
+    static const struct {
+        const char *values[5], *found;
+    } rows[] = {
+        {{"de_DE", "fr_FR", "it_IT", "en_GB", "de"}, "C,de_DE,de_DE,,\n"},
+        {{NULL, "fr_FR", "it_IT", "en_GB", "de"}, "C,fr_FR,it_IT,,\n"},
+        {{NULL, NULL, NULL, "en_GB", NULL}, "C,en_GB,en_GB,,\n"},
+        {{NULL, NULL, NULL, NULL, NULL}, "C,,,,\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CLEANUP(free_text) char *env = format_text("env");
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+            const char *value = rows[i].values[j];
+            char *longer = format_text("%s %s=%s", env, names[j], value ? value : "");
+            free(env);
+            env = longer;
+        }
+        CLEANUP(free_text) char *err = NULL;
+        assert_int_equal(run_hardened_by(env, "update-ca-certificates", body, &err), 0);
+        assert_string_equal(err, rows[i].found);
+    }
+}
+
 /* grep looks at one process, which is called like an update and is alive or a zombie. */
 static void hardened_waits_for_who_is_alive(void **state)
 {
@@ -225,6 +260,7 @@ int main(void)
         cmocka_unit_test(hardened_takes_a_second_turn_when_a_helper_was_killed),
         cmocka_unit_test(hardened_waits_for_an_earlier_installation),
         cmocka_unit_test(hardened_hands_on_what_is_said),
+        cmocka_unit_test(hardened_asks_for_untranslated_words_alone),
         cmocka_unit_test(hardened_waits_for_who_is_alive),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

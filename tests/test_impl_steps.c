@@ -119,6 +119,12 @@ static const struct step steps[] = {
      {"exec/name-lost-silently", "places/one-before-the-hook", "places/one-below-find",
       "places/one-in-a-pipeline", "places/one-without-a-name"}},
     {"what a shell tells", "Killed\\|", "", {"places/one-before-the-hook"}},
+    {"a status of its own way",
+     "echo \"=$?\" >&4; } |\n      sed -un -e 'w /dev/stderr' "
+     "-e 's/.*\\(Killed\\|signal 9\\).*/lost/p'",
+     "echo \"=$?\"; } |\n      sed -un -e '/^=/!w /dev/stderr' "
+     "-e 's/.*\\(Killed\\|signal 9\\).*/lost/p; /^=/p'",
+     {"exec/hook-speaks"}},
     {"what find tells", "\\|signal 9", "", {"places/one-below-find"}},
     {"the turn's last process",
      " >&3; echo",
