@@ -2,8 +2,8 @@
  * Every step of the hardened script is there for something: each is taken out in turn, and
  * the scenarios that say why it is there fail then, and none of the others. The script is
  * played by provision-ca itself; a smolvm before the fake one puts the changed script into
- * its exec. Two steps have their test in test_impl_script.c: the lock, and 137 when both turns
- * lost a helper.
+ * its exec. What a guest shows badly has its test in test_impl_script.c: the words while
+ * somebody is waited for, 75, and 137 when both turns lost a helper.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 #include "../impl/command.h"
 #include "../impl/script.h"
 
-#define SCENARIOS_MAX 4
+#define SCENARIOS_MAX 6
 
 /* What stands once in the script, what stands there without the step, and what fails then. */
 struct step {
@@ -31,24 +31,19 @@ struct step {
 };
 
 static const struct step steps[] = {
+    {"the lock", "flock -n 9 || {", "true || {", {"places/orphan-at-work-recovery"}},
     {"wait before", "  wait_for_others\n  left=", "  left=", {"beside/update-under-way"}},
-    {"wait after",
-     "update-ca-certificates\n  wait_for_others\n",
-     "update-ca-certificates\n",
-     {"beside/update-starts-meanwhile"}},
+    {"wait after", "]\n  wait_for_others\n", "]\n", {"beside/update-starts-meanwhile"}},
     {"lists of a killed run",
-     "-name 'ca-certificates.tmp.*' -o",
+     "-name \"ca-certificates.tmp.$six\" -o",
      "",
      {"partial/stale-temporaries-in-tmp", "places/before-the-hook"}},
     {"bundle of a killed run",
-     "-o -name 'ca-certificates.crt.tmp.*'",
+     "-o -name \"ca-certificates.crt.tmp.$six\"",
      "",
      {"partial/stale-temporaries-in-tmp"}},
     {"no folder", "\\( -type f ", "\\( -true ", {"install/what-is-not-ours"}},
-    {"link of a killed ln",
-     "-name 'Cu[!.][!.][!.][!.][!.][!.]'",
-     "-false",
-     {"partial/stale-link-temporary"}},
+    {"link of a killed ln", "-name \"Cu$six\"", "-false", {"partial/stale-link-temporary"}},
     {"no other link",
      " \\( -lname \"$local/*\" -o -lname \"$roots/*\" \\)",
      "",
@@ -62,52 +57,88 @@ static const struct step steps[] = {
     {"links that count as new",
      "ln -sf \"${crt%/*}/./${crt##*/}\" \"$dir/$pem.pem\"",
      ":",
-     {"partial/link-without-hash", "places/before-the-hook", "places/one-without-a-name"}},
+     {"exec/name-lost-silently", "partial/link-without-hash", "places/before-the-hook",
+      "places/one-before-the-hook", "places/one-without-a-name"}},
     {"links of all after a kill",
      "if [ \"$turn$left\" = 1 ]; then echo \"$ca\"; else locals; fi",
      "echo \"$ca\"",
      {"places/before-the-hook"}},
     {"hooks are told of no name",
-     "echo \"-$dir/.pem\" | \"$hook\" || :",
+     "echo \"-$dir/.pem\" | \"$hook\" 3>&- 4>&- 9>&- || :",
      ":",
      {"places/one-without-a-name"}},
-    {"no link without a name", "rm -f \"$dir/.pem\" ", "rm -f ", {"places/one-without-a-name"}},
+    {"no link without a name",
+     "rm -f \"$dir/.pem\" ",
+     "rm -f ",
+     {"exec/name-lost-silently", "places/one-without-a-name"}},
     {"half a bundle",
-     "\"$bundle.new\" \"$ca\"",
-     "\"$ca\"",
-     {"partial/stale-bundle-never-in-place"}},
-    {"staging file", "\"$ca\".smolvm-upload.* ", "", {"partial/leftover-upload"}},
-    {"hidden staging file",
-     " \"${ca%/*}\"/.smolvm-upload.*.\"${ca##*/}\"",
+     " \"$dir/ca-certificates.crt.new\"",
      "",
-     {"partial/leftover-hidden-upload"}},
+     {"partial/stale-bundle-never-in-place"}},
+    {"staging file",
+     " \"${ca%/*}\"/*.smolvm-upload.*",
+     "",
+     {"partial/leftover-upload", "partial/leftover-upload-of-another"}},
+    {"hidden staging file",
+     " \"${ca%/*}\"/.smolvm-upload.*",
+     "",
+     {"partial/leftover-hidden-upload", "partial/leftover-upload-of-another"}},
+    {"root's own", " -user 0 ", " ", {"install/what-is-not-ours"}},
+    {"six characters", "six='[!.][!.][!.][!.][!.][!.]'", "six='*'", {"install/what-is-not-ours"}},
     {"what a killed run left",
-     "  [ -z \"$left\" ] || echo \"$left\" | xargs -d '\\n' rm -f\n",
+     "  [ -z \"$left\" ] || leftovers -delete\n",
      "",
      {"partial/stale-link-temporary", "partial/stale-temporaries-in-tmp",
       "places/before-the-hook"}},
     {"the bundle compared", " | cmp - \"$bundle\"", " >/dev/null", {"exec/loses-the-roots"}},
     {"the bundle asked",
-     "  openssl verify -no-CApath -CAfile \"$bundle\" \"$ca\"\n",
+     "  verify -no-CApath -CAfile \"$bundle\"\n",
      "",
      {"exec/unreadable-neighbour"}},
     {"the links asked",
-     "  openssl verify -no-CAfile -CApath \"$dir\" \"$ca\"\n",
+     "  verify -no-CAfile -CApath \"$dir\"\n",
      "",
-     {"exec/folder-in-the-way"}},
-    {"sync", "  sync -f \"$bundle\"\n", "", {"places/vm-dies-at-the-end"}},
+     {"exec/folder-in-the-way", "exec/found-elsewhere"}},
+    {"nowhere else asked",
+     "SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent openssl",
+     "openssl",
+     {"exec/found-elsewhere"}},
+    {"nothing inherited",
+     "update-ca-certificates 3>&- 4>&- 9>&-",
+     "update-ca-certificates",
+     {"exec/hook-leaves-a-daemon"}},
+    {"as a list is read by hand",
+     "while read crt",
+     "while IFS= read crt",
+     {"install/list-by-hand"}},
+    {"no link without a name is made",
+     "  [ ! -L \"$dir/.pem\" ]\n",
+     "",
+     {"exec/name-lost-silently"}},
+    {"sync", "  sync -f \"$bundle\" \"$ca\"\n", "", {"places/vm-dies-at-the-end"}},
     {"a second turn",
      "for turn in 1 2",
      "for turn in 1",
-     {"places/one-below-find", "places/one-in-a-pipeline", "places/one-without-a-name"}},
-    {"what a shell tells", "Killed\\|", "", {"places/one-without-a-name"}},
+     {"exec/name-lost-silently", "places/one-before-the-hook", "places/one-below-find",
+      "places/one-in-a-pipeline", "places/one-without-a-name"}},
+    {"what a shell tells", "Killed\\|", "", {"places/one-before-the-hook"}},
+    {"a status of its own way",
+     "echo \"=$?\" >&4; } |\n      sed -un -e 'w /dev/stderr' "
+     "-e 's/.*\\(Killed\\|signal 9\\).*/lost/p'",
+     "echo \"=$?\"; } |\n      sed -un -e '/^=/!w /dev/stderr' "
+     "-e 's/.*\\(Killed\\|signal 9\\).*/lost/p; /^=/p'",
+     {"exec/hook-speaks"}},
     {"what find tells", "\\|signal 9", "", {"places/one-below-find"}},
-    {"the turn's last process", " 4>&1)", ")", {"places/one-and-its-shell-goes-on"}},
+    {"the turn's last process",
+     "  } 4>&1)",
+     "  } 4>/run/said; cat /run/said; rm /run/said; sync -f /run)",
+     {"places/one-and-its-shell-goes-on"}},
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
 /* Those that wait for many seconds: played for the steps that name them alone. */
-static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile"};
+static const char *const slow[] = {"beside/update-under-way", "beside/update-starts-meanwhile",
+                                   "exec/hook-leaves-a-daemon", "places/orphan-at-work-recovery"};
 
 static bool is_slow(const char *id)
 {
