@@ -310,7 +310,8 @@ static void compare_check(struct search *search, size_t job)
 {
     struct ending *real = &search->jobs[job].ending;
     struct explore_case *item = &search->found->cases[search->chosen[job]];
-    if (real->claim > CLAIM_BROKEN && item->ending.claim > CLAIM_BROKEN) {
+    /* Who does not come to its place when executed has another outcome too. */
+    if (real->claim != CLAIM_NONE && item->ending.claim > CLAIM_BROKEN) {
         item->was_checked = true;
         item->checked_same = real->claim == item->ending.claim &&
                              real->findings == item->ending.findings &&
