@@ -11,7 +11,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CI,KILLPOINT_LAYOUT
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual -Wpointer-arith \
   -Wimplicit-fallthrough -Wnull-dereference -Wno-missing-field-initializers
-BASE := -std=gnu11 -D_GNU_SOURCE $(WARN) -g -fno-common -fstack-protector-strong -fPIE
+XML := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libxml-2.0))
+BASE := -std=gnu11 -D_GNU_SOURCE $(XML) $(WARN) -g -fno-common -fstack-protector-strong -fPIE
 OPT_debug := -O1
 OPT_release := -O2 -D_FORTIFY_SOURCE=3
 OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -28,6 +29,7 @@ FAULT := $(call objs,$(call src,fault))
 FAULT_LIBS := -l:libseccomp.a -l:libxxhash.a
 FAKES := $(call objs,$(call src,fakes))
 RUNNER := $(call objs,$(call src,scenarios))
+RUNNER_LIBS := -lssl -lcrypto -lyaml -ljansson -lxml2 $(FAULT_LIBS)
 IMPL := $(call objs,$(call src,impl))
 
 PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/bin/faultrun $(BUILD)/fakes/smolvm
@@ -77,7 +79,7 @@ $(BUILD)/bin/faultrun: $(OBJ)/fault/faultrun_main.o $(FAULT)
 	$(call link,$(FAULT_LIBS))
 $(BUILD)/bin/killpoint: $(OBJ)/scenarios/killpoint_main.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
+	$(call link,$(RUNNER_LIBS))
 
 # --- tests -----------------------------------------------------------------
 # tests/test_impl_*.c stand beside impl/ alone, all others beside everything else.
@@ -86,11 +88,11 @@ $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 	$(call link,-lcmocka -lcrypto -ljansson)
 $(BUILD)/tests/bench: $(call objs,$(wildcard tests/bench*.c)) $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
+	$(call link,$(RUNNER_LIBS))
 $(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
-	$(call link,-lcmocka -lssl -lcrypto -lyaml -ljansson $(FAULT_LIBS))
+	$(call link,-lcmocka $(RUNNER_LIBS))
 
 # --- what people call --------------------------------------------------------
 .PHONY: run test unit testprograms heavy valgrind asan check repeat prove bench format help clean distclean

@@ -199,7 +199,7 @@ static int make_pairs(struct search *search, struct err *err)
     const struct explore_options *options = search->options;
     struct exploration *found = search->found;
     struct explore_options firsts = *options;
-    firsts.shards = 0;
+    firsts.shard = (struct shard)SHARD_ALL;
     if (options->choice == CHOOSE_DEFAULT && !options->mini)
         firsts.choice = CHOOSE_REPRESENTATIVE;
     explore_add_states(found, &found->points, found->no_shortcut != NULL);
@@ -234,7 +234,7 @@ static int make_cases(struct search *search, struct err *err)
     if (ret < 0)
         return ret;
     explore_choose_cases(options, found);
-    if (found->n_cases == 0 && found->n_all > 0 && options->shards == 0)
+    if (found->n_cases == 0 && found->n_all > 0 && options->shard.count == 1)
         return err_text(err, ERANGE, "no crash point is chosen, of %zu", found->n_all);
     return 0;
 }

@@ -19,6 +19,7 @@
 
 #include "explore_points.h"
 #include "runner.h"
+#include "shard.h"
 #include "token.h"
 
 #define EXPLORE_RERUNS 2
@@ -38,7 +39,10 @@ struct ending {
     int64_t execs;
     uint32_t findings; /* bit K: the K-th check of audit_defs() fails */
     char *said;        /* why it is broken, or the backend's last line on stderr; owned */
+    char *diff;        /* what exact/files found, the same in each run; NULL: nothing; owned */
 };
+
+void ending_release(struct ending *ending);
 
 /* One thing that is played: a state, or a place that is killed for real. */
 struct explore_case {
@@ -84,8 +88,8 @@ struct explore_options {
     enum explore_choice choice;
     uint64_t from, to;
     const char *address;
-    unsigned shard, shards; /* the shard-th of shards; shards 0: all */
-    int64_t budget_ms;      /* no case is begun after that; 0: no end */
+    struct shard shard;
+    int64_t budget_ms; /* no case is begun after that; 0: no end */
     unsigned jobs;
     const char *results; /* a file for the events; NULL: none */
     bool resume;         /* what that file holds already is not played again */

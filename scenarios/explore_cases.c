@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define TORN_PAGE 4096
 
@@ -189,13 +188,6 @@ static void give_token(const struct explore_options *options, const struct explo
     item->token = io_format("%s", buf_str(&text));
 }
 
-/* By the token's own words, so that a shard is the same whatever else is chosen. */
-static bool is_in_shard(const struct explore_options *options, const char *token)
-{
-    return options->shards == 0 ||
-           XXH3_64bits(token, strlen(token)) % options->shards == options->shard - 1;
-}
-
 void explore_choose_cases(const struct explore_options *options, struct exploration *found)
 {
     bool *chosen = calloc(found->n_cases + 1, sizeof *chosen);
@@ -208,7 +200,7 @@ void explore_choose_cases(const struct explore_options *options, struct explorat
     for (size_t i = 0; i < found->n_cases; i++) {
         struct explore_case *item = &found->cases[i];
         give_token(options, found, item);
-        if (chosen[i] && is_in_shard(options, item->token))
+        if (chosen[i] && shard_holds(&options->shard, item->token))
             found->cases[kept++] = *item;
         else
             io_free(&item->token);

@@ -11,6 +11,7 @@
 #include "../fakes/smolvm_values.h"
 #include "cmdline.h"
 #include "explore_report.h"
+#include "report_out.h"
 #include "suite.h"
 
 #define NAME "killpoint explore"
@@ -28,13 +29,13 @@ enum {
     OPT_BUDGET,
     OPT_RESULTS,
     OPT_RESUME,
-    OPT_MARKDOWN,
     OPT_REAL
 };
 
 struct options {
     struct explore_options explore;
-    const char *backend, *markdown;
+    struct report_out out;
+    const char *backend;
     const char *const *command; /* behind --; NULL: none */
 };
 
@@ -54,7 +55,6 @@ static const struct argp_option option_table[] = {
     {"results", OPT_RESULTS, "FILE", 0, "Write what is found, as NDJSON, as it is found", 0},
     {"resume", OPT_RESUME, "FILE", 0, "Go on with such a file, and do not play again what it has",
      0},
-    {"markdown", OPT_MARKDOWN, "FILE", 0, "Write the table to it as Markdown", 0},
     {"no-shortcut", OPT_REAL, NULL, 0, "Execute every point for real", 0},
     {0},
 };
@@ -110,21 +110,6 @@ static int parse_points(const char *arg, struct explore_options *explore)
     return 0;
 }
 
-static int parse_shard(const char *arg, struct explore_options *explore)
-{
-    uint64_t shard, shards;
-    const char *end = parse_number(arg, UINT32_MAX, &shard);
-    if (end && *end == '/')
-        end = parse_number(end + 1, UINT32_MAX, &shards);
-    else
-        end = NULL;
-    if (!end || *end || shard > shards)
-        return cmdline_fail(NAME, -EINVAL, "--shard takes M/N, M from 1 to N: '%s'", arg);
-    explore->shard = (unsigned)shard;
-    explore->shards = (unsigned)shards;
-    return 0;
-}
-
 static int parse_small(const char *option, const char *arg, uint64_t most, unsigned *ret_number)
 {
     uint64_t number;
@@ -151,6 +136,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct explore_options *explore = &options->explore;
     struct err err;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->out; return 0;
     case OPT_BACKEND: options->backend = arg; return 0;
     case OPT_LAYOUT: explore->layout = arg; return 0;
     case OPT_SCOPE: return -parse_scope(arg, &explore->scopes);
@@ -160,14 +146,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_POINTS: return -parse_points(arg, explore);
     case OPT_DEPTH: return -parse_small("--depth", arg, 2, &explore->depth);
-    case OPT_SHARD: return -parse_shard(arg, explore);
+    case OPT_SHARD:
+        if (shard_parse(arg, &explore->shard) < 0)
+            return -cmdline_fail(NAME, -EINVAL, "--shard takes M/N, M from 1 to N: '%s'", arg);
+        return 0;
     case OPT_BUDGET:
         if (smolvm_duration_parse(arg, &explore->budget_ms, &err) < 0)
             return -cmdline_fail(NAME, -EINVAL, "--budget: %s", err.msg);
         return 0;
     case OPT_RESULTS: return -parse_results(arg, false, explore);
     case OPT_RESUME: return -parse_results(arg, true, explore);
-    case OPT_MARKDOWN: options->markdown = arg; return 0;
     case OPT_REAL: explore->no_shortcut = true; return 0;
     case 'j': return -parse_small("-j", arg, 1024, &explore->jobs);
     case ARGP_KEY_ARG: return -cmdline_fail(NAME, -EINVAL, "what is '%s' for?", arg);
@@ -177,6 +165,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static int parse(int argc, char **argv, struct options *options)
 {
+    static const struct argp_child children[] = {{&report_out_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         option_table,
         parse_option,
@@ -187,7 +176,7 @@ static int parse(int argc, char **argv, struct options *options)
         "Exit status: 0 no finding in what was played, 1 findings, 2 wrong usage or a bad file, 3 "
         "the result is not to be trusted, or there was time for nothing; 130 interrupted: go on "
         "with --resume.",
-        NULL,
+        children,
         NULL,
         NULL};
     int ret = cmdline_parse_command(&argp, NAME, argc, argv, options, &options->command);
@@ -207,22 +196,29 @@ static void on_progress(void *context, const char *what, size_t done, size_t tot
     fflush(stderr);
 }
 
-static int write_markdown(const struct options *options, const struct exploration *found)
+/* From the events, as `killpoint report` draws them. */
+static int write_reports(const struct options *options, const struct exploration *found)
 {
-    CLEANUP(io_fclose) FILE *file = fopen(options->markdown, "we");
-    if (file)
-        explore_print_markdown(file, &options->explore, found);
-    if (!file || fflush(file) != 0 || ferror(file))
-        return cmdline_fail(NAME, -EIO, "write %s: %s", options->markdown, strerror(errno));
-    return 0;
+    struct explored *explored = NULL;
+    struct err err;
+    json_t *events = explore_results_events(&options->explore, found);
+    int ret = explored_load(events, &explored, &err);
+    json_decref(events);
+    if (ret == 0) {
+        const struct results results = {.explorations = &explored, .n_explorations = 1};
+        ret = report_out_write(&options->out, &results, &err);
+        explored_free(explored);
+    }
+    return ret < 0 ? cmdline_fail(NAME, ret, "%s", err.msg) : 0;
 }
 
 static int finish(const struct options *options, const struct exploration *found)
 {
-    explore_print_table(stdout, &options->explore, found);
+    if (!report_out_has_stdout(&options->out))
+        explore_print_table(stdout, &options->explore, found);
     if (found->results_err.msg[0])
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", found->results_err.msg);
-    if (options->markdown && write_markdown(options, found) < 0)
+    if (report_out_is_wanted(&options->out) && write_reports(options, found) < 0)
         return EXIT_UNTRUSTED;
     bool trusted = found->n_cases == 0 || exploration_open_cases(found) < found->n_cases;
     bool findings = false;
@@ -255,8 +251,12 @@ static int play(const struct options *options)
 }
 
 /* Before an hour's work, not after it. */
-static int check_results(const struct explore_options *explore)
+static int check_files(const struct options *options)
 {
+    const struct explore_options *explore = &options->explore;
+    struct err err;
+    if (report_out_check(&options->out, &err) < 0)
+        return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     if (!explore->results)
         return 0;
     int flags = explore->resume ? O_RDWR : O_WRONLY | O_CREAT;
@@ -293,14 +293,16 @@ int explore_cmd(int argc, char **argv)
 {
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
     CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
-    struct options options = {.explore = {.backend = &backend,
+    struct options options = {.out = {.verb = NAME},
+                              .explore = {.backend = &backend,
                                           .layout = "bookworm",
                                           .scopes = EXPLORE_TREE,
                                           .depth = 1,
+                                          .shard = SHARD_ALL,
                                           .call = RULE_EXEC,
                                           .nth = 1}};
     if (parse(argc, argv, &options) < 0 || load(&options, &backend, &layout) < 0 ||
-        check_results(&options.explore) < 0)
+        check_files(&options) < 0)
         return EXIT_USAGE;
     if (!options.explore.jobs)
         options.explore.jobs = cmdline_cores();

@@ -35,6 +35,7 @@ struct play {
 void ending_release(struct ending *ending)
 {
     io_free(&ending->said);
+    io_free(&ending->diff);
 }
 
 void explorer_release(struct explorer *explorer)
@@ -131,6 +132,69 @@ unsigned explorer_flight(int64_t run_ms)
 
 /* --- how a trial ended ----------------------------------------------------------------- */
 
+#define NAME_BYTES "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* Behind the fixed part of a temporary's name: that of mktemp(1), or what `ln -f` makes. */
+static size_t random_length(const char *at)
+{
+    static const char temporary[] = ".tmp.", link[] = "/Cu";
+    size_t len = strlen(temporary);
+    if (strncmp(at, temporary, len) == 0)
+        return len + strspn(at + len, NAME_BYTES);
+    len = strlen(link);
+    return strncmp(at, link, len) == 0 && strspn(at + len, NAME_BYTES) == 6 ? len + 6 : 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* One difference, with "…" for what is random in it. True: there was something. */
+static bool add_steady(const char *at, size_t len, struct buf *text)
+{
+    const char *end = at + len;
+    bool random = false;
+    while (at < end) {
+        size_t changing = random_length(at);
+        if (changing > 0)
+            buf_add(text, *at == '/' ? "/Cu…" : ".tmp.…");
+        else
+            buf_append(text, at, 1);
+        random |= changing > 0;
+        at += changing > 0 ? changing : 1;
+    }
+    return random;
+}
+
+/*
+ * The audit's list of differences, "; " between, in the order of what is the same in each run.
+ * Which of several random names a list that was cut short still holds is chance: none stays.
+ */
+static char *steady_diff(const char *found)
+{
+    char *items[TREE_DIFFS_LISTED + 1];
+    size_t n = 0;
+    const char *more = strstr(found, "; and "), *stop = more ? more + 2 : NULL;
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    for (const char *at = found; *at && at != stop && n < TREE_DIFFS_LISTED;) {
+        const char *end = strstr(at, "; ");
+        size_t len = end ? (size_t)(end - at) : strlen(at);
+        CLEANUP(buf_release) struct buf one = BUF_INIT;
+        if (!add_steady(at, len, &one) || !more)
+            items[n++] = io_format("%s", buf_str(&one));
+        at += len + (end ? 2 : 0);
+    }
+    qsort(items, n, sizeof *items, by_text);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&text, "%s%s", i ? "; " : "", items[i]);
+        free(items[i]);
+    }
+    if (more)
+        buf_add(&text, n > 0 ? more : stop);
+    return io_format("%s", buf_str(&text));
+}
+
 static void take_checks(struct ending *ending, const json_t *checks)
 {
     size_t index;
@@ -149,6 +213,8 @@ static void take_checks(struct ending *ending, const json_t *checks)
         for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
             if (strcmp(audit_defs()[i].id, id + 6) == 0)
                 ending->findings |= UINT32_C(1) << i;
+        if (strcmp(id + 6, "exact/files") == 0 && !ending->diff)
+            ending->diff = steady_diff(json_string_value(json_object_get(check, "found")));
     }
 }
 
@@ -156,15 +222,10 @@ static void take_checks(struct ending *ending, const json_t *checks)
 static size_t changing_length(const char *at, const char *folder)
 {
     static const char hex[] = "0123456789abcdefABCDEF";
-    static const char names[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    static const char temporary[] = ".tmp.";
     size_t len = strlen(folder);
     if (len > 0 && strncmp(at, folder, len) == 0)
         return len;
-    if ((len = strspn(at, hex)) >= 12)
-        return len;
-    len = strlen(temporary);
-    return strncmp(at, temporary, len) == 0 ? len + strspn(at + len, names) : 0;
+    return (len = strspn(at, hex)) >= 12 ? len : random_length(at);
 }
 
 /* The last line that is not empty, the same in each run. */

@@ -40,7 +40,6 @@ struct explorer_job {
     int64_t run_ms;       /* filled: what its last run took */
     json_t **ret_event;   /* the trial's event goes there, the caller's; NULL: to nobody */
 };
-void ending_release(struct ending *ending);
 
 /*
  * Plays them. on_done: for each that has ended, in the order of their ends; NULL: none. Those for

@@ -6,6 +6,7 @@
 
 #include "audit_check.h"
 #include "explore_cases.h"
+#include "report_text.h"
 
 #define KINDS_LISTED 6
 #define RANGES_LISTED 8
@@ -265,6 +266,13 @@ static void add_verdict(const struct explore_options *options, const struct expl
     buf_add(text, ".\n");
 }
 
+void explore_add_summary(const struct explore_options *options, const struct exploration *found,
+                         struct buf *text)
+{
+    add_verdict(options, found, text);
+    add_coverage(options, found, text);
+}
+
 /* --- on a terminal --------------------------------------------------------------------------- */
 
 static void print_findings(FILE *file, uint32_t findings, bool markdown)
@@ -307,8 +315,7 @@ void explore_print_table(FILE *file, const struct explore_options *options,
             print_row(file, &rows.items[i]);
     }
     fputc('\n', file);
-    add_verdict(options, found, &text);
-    add_coverage(options, found, &text);
+    explore_add_summary(options, found, &text);
     fputs(buf_str(&text), file);
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].was_checked && !found->cases[i].checked_same) {
@@ -319,14 +326,11 @@ void explore_print_table(FILE *file, const struct explore_options *options,
 
 /* --- Markdown --------------------------------------------------------------------------------- */
 
-/* A bar ends a cell, even between backticks. */
-static void print_cell(FILE *file, const char *text)
+static void print_markdown(FILE *file, const char *words)
 {
-    for (; *text; text++) {
-        if (*text == '|')
-            fputc('\\', file);
-        fputc(*text, file);
-    }
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    report_add_markdown(&text, words);
+    fputs(buf_str(&text), file);
 }
 
 void explore_print_markdown(FILE *file, const struct explore_options *options,
@@ -335,7 +339,9 @@ void explore_print_markdown(FILE *file, const struct explore_options *options,
     CLEANUP(rows_release) struct rows rows = {NULL, 0};
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     make_rows(found, &rows);
-    fprintf(file, "## killpoint explore: %s on %s\n\n", options->backend_name, options->layout);
+    fputs("## killpoint explore: ", file);
+    print_markdown(file, options->backend_name);
+    fprintf(file, " on %s\n\n", options->layout);
     add_verdict(options, found, &text);
     fprintf(file, "%s\n", buf_str(&text));
     fputs("| how it ends | kills | where | what is broken | token |\n"
@@ -347,14 +353,14 @@ void explore_print_markdown(FILE *file, const struct explore_options *options,
         explore_add_outcome(row->first, &outcome);
         fprintf(file, "| %s | %zu | %s: ", buf_str(&outcome), row->points,
                 token_scope_word(row->first->scope));
-        print_cell(file, buf_str(&row->where));
+        print_markdown(file, buf_str(&row->where));
         fputs(" | ", file);
         if (row->first->ending.findings == 0)
             fputs("nothing", file);
         print_findings(file, row->first->ending.findings, true);
-        fputs("| `", file);
-        print_cell(file, row->first->token);
-        fputs("` |\n", file);
+        fputs("| <code>", file);
+        print_markdown(file, row->first->token);
+        fputs("</code> |\n", file);
     }
     buf_clear(&text);
     add_coverage(options, found, &text);

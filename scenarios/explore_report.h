@@ -16,6 +16,10 @@
 /* "success claimed after a retry; healed by rerun 1" */
 void explore_add_outcome(const struct explore_case *item, struct buf *text);
 
+/* In sentences: how the kills end, and what was covered. */
+void explore_add_summary(const struct explore_options *options, const struct exploration *found,
+                         struct buf *text);
+
 void explore_print_table(FILE *file, const struct explore_options *options,
                          const struct exploration *found);
 void explore_print_markdown(FILE *file, const struct explore_options *options,

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit_check.h"
+#include "explore_cases.h"
 
 #define RESULTS_MAX_BYTES (256u << 20)
 
@@ -71,6 +71,15 @@ static json_t *choice_json(const struct explore_options *options)
     return json_string("default");
 }
 
+static json_t *addresses_json(const struct crash_points *points)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < points->count; i++)
+        json_array_append_new(list, points->items[i].address ? json_string(points->items[i].address)
+                                                             : json_null());
+    return list;
+}
+
 static json_t *begin_event(const struct explore_options *options, const struct exploration *found)
 {
     json_t *json = json_pack(
@@ -80,9 +89,17 @@ static json_t *begin_event(const struct explore_options *options, const struct e
         found->points.trace, "call",
         json_sprintf("%s#%" PRIu32, rule_call_words[options->call], options->nth), "scopes",
         (int)options->scopes, "depth", (int)options->depth, "choice", choice_json(options), "shard",
-        json_sprintf("%u/%u", options->shard, options->shards), "no_shortcut", options->no_shortcut,
-        "execs", (json_int_t)found->undisturbed_execs, "points", (json_int_t)found->points.count,
-        "states", (json_int_t)found->points.n_states, "places", (json_int_t)found->n_places);
+        json_sprintf("%u/%u", options->shard.number, options->shard.count), "no_shortcut",
+        options->no_shortcut, "execs", (json_int_t)found->undisturbed_execs, "points",
+        (json_int_t)found->points.count, "states", (json_int_t)found->points.n_states, "places",
+        (json_int_t)found->n_places);
+    json_object_set_new(json, "addresses", addresses_json(&found->points));
+    json_object_set_new(json, "all", json_integer((json_int_t)found->n_all));
+    json_object_set_new(json, "cases", json_integer((json_int_t)found->n_cases));
+    json_object_set_new(json, "seconds", json_integer((json_int_t)found->n_seconds));
+    json_object_set_new(json, "no_second", json_integer((json_int_t)found->n_no_second));
+    if (found->no_shortcut)
+        json_object_set_new(json, "executed", json_string(found->no_shortcut));
     if (strcmp(options->backend_digest, "-") == 0) {
         json_t *command = json_array();
         const char *const *at = options->backend->command[DRIVER_SMOLVM];
@@ -102,17 +119,33 @@ static json_t *findings_json(uint32_t findings)
     return list;
 }
 
+/* Of a case that is no point, but a place: none. */
+static json_t *points_json(const struct explore_case *item)
+{
+    json_t *list = json_array();
+    const struct crash_points *points = item->points[0];
+    for (size_t i = 0; i < points->count; i++)
+        if (explore_stands_for(item, i))
+            json_array_append_new(list, json_integer((json_int_t)points->items[i].ordinal));
+    return list;
+}
+
 static json_t *case_event(const struct explore_case *item)
 {
     const struct ending *ending = &item->ending;
-    json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "event", "case", "token", item->token, "scope",
-        token_scope_word(item->scope), "class", class_words[explore_classify(ending)], "claim",
-        claim_words[ending->claim], "execs", (json_int_t)ending->execs, "points",
-        (json_int_t)item->stands_for, "findings", findings_json(ending->findings));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "event", "case", "token",
+                  item->token, "scope", token_scope_word(item->scope), "class",
+                  class_words[explore_classify(ending)], "claim", claim_words[ending->claim],
+                  "execs", (json_int_t)ending->execs, "points", (json_int_t)item->stands_for,
+                  "findings", findings_json(ending->findings), "at", points_json(item));
     json_t *said = ending->said && ending->claim != CLAIM_DONE ? json_string(ending->said) : NULL;
     if (said)
         json_object_set_new(json, "said", said);
+    if (ending->diff)
+        json_object_set_new(json, "diff", json_string(ending->diff));
+    if (item->healed_by >= 0)
+        json_object_set_new(json, "healed", json_integer(item->healed_by));
     return json;
 }
 
@@ -166,20 +199,22 @@ static json_t *end_event(const struct exploration *found)
                      (json_int_t)exploration_open_cases(found), "classes", classes);
 }
 
-static void print_all(struct err *failure, FILE *file, const struct explore_options *options,
-                      const struct exploration *found)
+json_t *explore_results_events(const struct explore_options *options,
+                               const struct exploration *found)
 {
-    print_line(failure, file, begin_event(options, found));
+    json_t *events = json_array();
+    json_array_append_new(events, begin_event(options, found));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].ending.claim != CLAIM_NONE)
-            print_line(failure, file, case_event(&found->cases[i]));
+            json_array_append_new(events, case_event(&found->cases[i]));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].reran)
-            print_line(failure, file, rerun_event(&found->cases[i]));
+            json_array_append_new(events, rerun_event(&found->cases[i]));
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].was_checked)
-            print_line(failure, file, check_event(&found->cases[i]));
-    print_line(failure, file, end_event(found));
+            json_array_append_new(events, check_event(&found->cases[i]));
+    json_array_append_new(events, end_event(found));
+    return events;
 }
 
 void explore_results_finish(struct explore_results *results, const struct explore_options *options,
@@ -196,8 +231,14 @@ void explore_results_finish(struct explore_results *results, const struct explor
     CLEANUP(io_free) char *path = io_format("%s.new", real ? real : results->path);
     CLEANUP(io_fclose) FILE *file = fopen(path, "we");
     struct err failure = {""};
-    if (file)
-        print_all(&failure, file, options, found);
+    size_t index;
+    json_t *event, *events = explore_results_events(options, found);
+    json_array_foreach(events, index, event)
+    {
+        if (file)
+            print_line(&failure, file, json_incref(event));
+    }
+    json_decref(events);
     if (!file || (failure.msg[0] == '\0' && rename(path, real ? real : results->path) < 0))
         err_set(&failure, errno, "write %s", path);
     if (failure.msg[0])
@@ -215,8 +256,7 @@ static struct explore_case *find_case(struct exploration *found, const char *tok
     return NULL;
 }
 
-static void take_case(const struct exploration *found, struct explore_case *item,
-                      const json_t *line)
+void explore_results_read(const json_t *line, struct ending *ret_ending)
 {
     const char *claim = json_string_value(json_object_get(line, "claim"));
     const char *said = json_string_value(json_object_get(line, "said"));
@@ -233,15 +273,27 @@ static void take_case(const struct exploration *found, struct explore_case *item
                 strcmp(audit_defs()[i].id, json_string_value(finding)) == 0)
                 ending.findings |= UINT32_C(1) << i;
     }
-    if (ending.claim <= CLAIM_BROKEN) /* it may go better now */
-        return;
-    item->retried = ending.execs > found->undisturbed_execs;
+    const char *diff = json_string_value(json_object_get(line, "diff"));
     ending.said = said ? io_format("%s", said) : NULL;
-    io_free(&item->ending.said);
+    ending.diff = diff ? io_format("%s", diff) : NULL;
+    *ret_ending = ending;
+}
+
+static void take_case(const struct exploration *found, struct explore_case *item,
+                      const json_t *line)
+{
+    struct ending ending;
+    explore_results_read(line, &ending);
+    if (ending.claim <= CLAIM_BROKEN) { /* it may go better now */
+        ending_release(&ending);
+        return;
+    }
+    item->retried = ending.execs > found->undisturbed_execs;
+    ending_release(&item->ending);
     item->ending = ending;
 }
 
-static void take_line(struct exploration *found, const json_t *line)
+void explore_results_take(struct exploration *found, const json_t *line)
 {
     const char *event = json_string_value(json_object_get(line, "event"));
     struct explore_case *item = find_case(found, json_string_value(json_object_get(line, "token")));
@@ -298,7 +350,7 @@ static int64_t read_lines(const struct explore_options *options, struct explorat
         else if (wanted)
             ret = check_begin(options->results, line, wanted, err);
         else
-            take_line(found, line);
+            explore_results_take(found, line);
         json_decref(wanted);
         json_decref(line);
     }

@@ -12,6 +12,7 @@
 #include "explain_cmd.h"
 #include "explore_cmd.h"
 #include "replay_cmd.h"
+#include "report_cmd.h"
 #include "run_cmd.h"
 #include "scenario_cmd.h"
 
@@ -24,6 +25,8 @@ static const struct {
     {"run", run_cmd, true, "play scenarios with a backend and judge the guests"},
     {"explore", explore_cmd, true, "kill a backend's call at every crash point"},
     {"replay", replay_cmd, true, "run just the point that a token names, and show what it did"},
+    {"report", report_cmd, false, "draw JUnit, TAP, Markdown and HTML from results files"},
+    {"merge", merge_cmd, false, "put the results of all shards of a run together"},
     {"list", list_cmd, false, "name the trials that `run` would play"},
     {"validate", validate_cmd, false, "check scenario, backend and layout files"},
     {"explain", explain_cmd, false, "say what a key, a check or a rule means"},

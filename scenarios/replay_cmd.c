@@ -411,6 +411,7 @@ int replay_cmd(int argc, char **argv)
         return cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg);
     const struct explore_options options = {.backend = &replaying.backend,
                                             .layout = replaying.layout.name,
+                                            .shard = SHARD_ALL,
                                             .call = replaying.token.call,
                                             .nth = replaying.token.nth,
                                             .jobs = 1};

@@ -2,51 +2,39 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "../fakes/layout.h"
+#include "choice.h"
 #include "cmdline.h"
 #include "report.h"
-#include "suite.h"
+#include "report_out.h"
+#include "report_text.h"
 
 #define NAME "killpoint run"
 #define LAYOUTS "killpoint layouts"
-#define LIST_MAX 64
 
-enum {
-    EXIT_AS_EXPECTED = 0,
-    EXIT_UNEXPECTED = 1,
-    EXIT_USAGE = 2,
-    EXIT_HARNESS = 3,
-    EXIT_NOTHING = 4,
-    EXIT_INTERRUPTED = 130
-};
+enum { EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_NOTHING = 4 };
 
 struct options {
+    struct choice choice;
+    struct report_out out;
     const char *backend, *results;
-    const char *layouts[LIST_MAX + 1];
-    size_t n_layouts;
-    const char **globs;
-    size_t n_globs;
     const char *const *command; /* behind --; NULL: none */
-    int driver;                 /* -1: each scenario's own */
     unsigned jobs;
     bool keep, shuffle;
     unsigned long seed;
 };
 
-enum { OPT_BACKEND = 256, OPT_LAYOUT, OPT_DRIVER, OPT_RESULTS, OPT_KEEP, OPT_SHUFFLE };
+enum { OPT_BACKEND = 256, OPT_RESULTS, OPT_KEEP, OPT_SHUFFLE };
 
 static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0, "A file of scenarios/backends, or FILE.yaml", 0},
-    {"layout", OPT_LAYOUT, "L", 0,
-     "Play on this layout instead of each scenario's own; again "
-     "for more",
-     0},
-    {"driver", OPT_DRIVER, "D", 0, "Only the trials of this driver: smolvm, docker", 0},
     {"jobs", 'j', "N", 0, "How many machine calls work at once (the cores)", 0},
     {"results", OPT_RESULTS, "FILE", 0, "Append every event to it, as NDJSON", 0},
     {"keep", OPT_KEEP, NULL, 0, "Leave the machine of a trial that ends badly", 0},
@@ -70,19 +58,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct options *options = state->input;
     unsigned long number;
     switch (key) {
-    case OPT_BACKEND: options->backend = arg; return 0;
-    case OPT_LAYOUT:
-        if (options->n_layouts == LIST_MAX)
-            return -cmdline_fail(NAME, -EINVAL, "too many layouts: '%s'", arg);
-        options->layouts[options->n_layouts++] = arg;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->choice;
+        state->child_inputs[1] = &options->out;
         return 0;
-    case OPT_DRIVER:
-        options->driver = strcmp(arg, "smolvm") == 0   ? DRIVER_SMOLVM
-                          : strcmp(arg, "docker") == 0 ? DRIVER_DOCKER
-                                                       : -2;
-        return options->driver != -2
-                   ? 0
-                   : -cmdline_fail(NAME, -EINVAL, "--driver takes smolvm or docker: '%s'", arg);
+    case OPT_BACKEND: options->backend = arg; return 0;
     case 'j':
         if (!parse_number(arg, 1024, &number) || number == 0)
             return -cmdline_fail(NAME, -EINVAL, "-j takes a number from 1 to 1024: '%s'", arg);
@@ -95,13 +75,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             return -cmdline_fail(NAME, -EINVAL, "--shuffle takes a number: '%s'", arg);
         options->shuffle = true;
         return 0;
-    case ARGP_KEY_ARG: options->globs[options->n_globs++] = arg; return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
 static int parse(int argc, char **argv, struct options *options)
 {
+    static const struct argp_child children[] = {
+        {&choice_argp, 0, NULL, 0}, {&report_out_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         option_table,
         parse_option,
@@ -111,7 +92,7 @@ static int parse(int argc, char **argv, struct options *options)
         "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted. "
         "A trial whose backend exits with 77 is UNSUPPORTED and not played: a run of nothing else "
         "ends 4.",
-        NULL,
+        children,
         NULL,
         NULL};
     int ret = cmdline_parse_command(&argp, NAME, argc, argv, options, &options->command);
@@ -130,22 +111,25 @@ struct play {
     struct backend backend;
     struct suite suite;
     struct diags diags;
-    struct trials all;    /* each scenario on its own layouts, for the expectation list */
-    struct trials chosen; /* in the suite's order */
-    struct trials order;  /* in the order they are started; borrows the items of chosen */
-    char *title;
+    struct trials all;   /* each scenario on its own layouts, for the expectation list */
+    struct trials plan;  /* what all shards play, in the suite's order */
+    struct trials order; /* what this one plays, in the order they are started; borrows of plan */
+    struct results results; /* one run */
+    FILE *file;             /* --results; NULL: none */
+    bool failed_to_write, terminal;
 };
 
 static void play_release(struct play *play)
 {
-    free(play->options.globs);
+    io_fclose(&play->file);
+    results_release(&play->results);
     free(play->order.items);
-    free(play->title);
-    trials_release(&play->chosen);
+    trials_release(&play->plan);
     trials_release(&play->all);
     suite_release(&play->suite);
     backend_release(&play->backend);
     diags_release(&play->diags);
+    choice_release(&play->options.choice);
 }
 
 static int load_backend(struct play *play, struct err *err)
@@ -155,21 +139,21 @@ static int load_backend(struct play *play, struct err *err)
     return suite_load_backend(play->options.backend, &play->backend, &play->diags, err);
 }
 
-/* Names all that are missing, so that one call of ci/layouts makes up for it. */
-static int check_layouts(const struct play *play, struct err *err)
+/* Names all that are missing, so that one call of ci/layouts makes up for it. *ret_digests: of
+ * those that are played. */
+static int open_layouts(const struct play *play, json_t *ret_digests, struct err *err)
 {
     CLEANUP(buf_release) struct buf missing = BUF_INIT;
     int ret = 0;
-    for (size_t i = 0; i < play->chosen.count; i++) {
-        struct layout layout = LAYOUT_INIT;
-        const char *name = play->chosen.items[i].layout;
-        bool seen = false;
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = strcmp(play->chosen.items[k].layout, name) == 0;
-        int one = seen ? 0 : layout_open(name, &layout, err);
-        layout_release(&layout);
+    for (size_t i = 0; i < play->order.count; i++) {
+        CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
+        const char *name = play->order.items[i].layout;
+        if (json_object_get(ret_digests, name))
+            continue;
+        int one = layout_open(name, &layout, err);
         if (one == -ENOENT)
             buf_printf(&missing, " %s", name);
+        json_object_set_new(ret_digests, name, json_sprintf("%.12s", layout.digest));
         ret = ret < 0 ? ret : one;
     }
     if (missing.len > 0)
@@ -192,23 +176,76 @@ static void shuffle(struct trials *trials, unsigned long seed)
 
 static int select_trials(struct play *play, struct err *err)
 {
-    const struct options *options = &play->options;
-    const struct selection everything = {.layouts = NULL, .driver = -1, .globs = NULL};
-    const struct selection chosen = {.layouts = options->n_layouts ? options->layouts : NULL,
-                                     .driver = options->driver,
-                                     .globs = options->n_globs ? options->globs : NULL};
+    struct options *options = &play->options;
+    const struct selection everything = {.driver = -1};
     scenario_expand(&play->suite.scenarios, &everything, &play->all);
-    int ret = suite_select(&play->suite, &chosen, &play->chosen, err);
+    int ret = choice_select(&options->choice, &play->suite, &play->plan, err);
     if (ret < 0)
         return ret;
-    play->order.count = play->chosen.count;
-    play->order.items = calloc(play->chosen.count + 1, sizeof *play->order.items);
+    play->order.items = calloc(play->plan.count + 1, sizeof *play->order.items);
     if (!play->order.items)
         abort();
-    memcpy(play->order.items, play->chosen.items, play->chosen.count * sizeof *play->order.items);
+    for (size_t i = 0; i < play->plan.count; i++)
+        if (shard_holds(&options->choice.shard, play->plan.items[i].id))
+            play->order.items[play->order.count++] = play->plan.items[i];
     if (options->shuffle)
         shuffle(&play->order, options->seed);
     return 0;
+}
+
+/* Of the list's bytes; "": the backend has none. */
+static char *expectations_digest(const struct play *play)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    const char *path = play->backend.expectations.path;
+    if (!path || io_read_file(AT_FDCWD, path, &text, SIZE_MAX, NULL) < 0)
+        return io_format("%s", "");
+    return io_format("%012llx",
+                     (unsigned long long)(XXH3_64bits(buf_str(&text), text.len) & 0xffffffffffff));
+}
+
+static json_t *begin_event(const struct play *play, json_t *layouts)
+{
+    const struct shard *shard = &play->options.choice.shard;
+    CLEANUP(io_free) char *expectations = expectations_digest(play);
+    char digest[13];
+    json_t *plan = json_array();
+    backend_digest(&play->backend, digest);
+    for (size_t i = 0; i < play->plan.count; i++)
+        json_array_append_new(plan, json_string(play->plan.items[i].id));
+    json_t *event = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "event",
+                              "begin", "version", 1, "backend", play->backend.name, "title",
+                              play->backend.title, "backend_digest", digest, "expectations",
+                              expectations, "suite", play->suite.digest, "layouts", layouts,
+                              "shard", json_sprintf("%u/%u", shard->number, shard->count), "plan",
+                              plan, "trials", (json_int_t)play->order.count);
+    if (play->options.shuffle)
+        json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
+    return event;
+}
+
+static void write_event(struct play *play, const json_t *event)
+{
+    if (play->file && results_write_event(play->file, event) < 0)
+        play->failed_to_write = true;
+}
+
+/* Begins the results. */
+static int open_results(struct play *play, struct err *err)
+{
+    json_t *layouts = json_object();
+    int ret = open_layouts(play, layouts, err);
+    json_t *begin = begin_event(play, layouts);
+    if (ret == 0)
+        ret = results_add_run(&play->results, begin, err);
+    if (ret == 0)
+        ret = report_out_check(&play->options.out, err);
+    if (ret == 0 && play->options.results)
+        ret = results_append(play->options.results, &play->file, err);
+    if (ret == 0)
+        write_event(play, begin);
+    json_decref(begin);
+    return ret;
 }
 
 /* Everything that can be wrong before a trial starts. Returns the exit status, 0: go on. */
@@ -227,20 +264,52 @@ static int prepare(struct play *play)
     if (ret == 0 && (ret = select_trials(play, &err)) == -ENOENT)
         return cmdline_fail(NAME, EXIT_NOTHING, "%s", err.msg);
     if (ret == 0)
-        ret = check_layouts(play, &err);
+        ret = open_results(play, &err);
     return ret < 0 ? cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg) : 0;
 }
 
 /* --- playing ------------------------------------------------------------------------- */
 
+/* A line to paste: the same trial, by the same backend. */
+static char *again_line(const struct play *play, const struct trial *trial)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    const char *const *layout = trial->scenario->layouts;
+    while (*layout && strcmp(*layout, trial->layout) != 0)
+        layout++;
+    buf_add(&text, "killpoint run ");
+    if (play->options.backend) {
+        buf_add(&text, "--backend ");
+        report_add_word(&text, play->options.backend);
+        buf_add(&text, " ");
+    }
+    if (!*layout)
+        buf_printf(&text, "--layout %s ", trial->layout);
+    report_add_word(&text, trial->id);
+    for (const char *const *word = play->options.command; word && *word; word++) {
+        buf_add(&text, word == play->options.command ? " -- " : " ");
+        report_add_word(&text, *word);
+    }
+    return io_format("%s", buf_str(&text));
+}
+
 static void on_event(void *context, json_t *event)
 {
-    report_event(context, event);
+    struct play *play = context;
+    if (!verdict_is_fine(verdict_parse(results_text(event, "verdict"))))
+        for (size_t i = 0; i < play->plan.count; i++)
+            if (strcmp(play->plan.items[i].id, results_text(event, "id")) == 0) {
+                CLEANUP(io_free) char *again = again_line(play, &play->plan.items[i]);
+                json_object_set_new(event, "again", json_string(again));
+            }
+    run_results_add(&play->results.runs[0], event, NULL);
+    write_event(play, event);
 }
 
 static void on_progress(void *context, size_t done, size_t total, size_t bad)
 {
-    report_progress(context, done, total, bad);
+    (void)context;
+    fprintf(stderr, "\r\033[K  %zu of %zu trials, %zu bad", done, total, bad);
 }
 
 static int today(void)
@@ -251,51 +320,39 @@ static int today(void)
     return (day.tm_year + 1900) * 10000 + (day.tm_mon + 1) * 100 + day.tm_mday;
 }
 
-/* Usage comes before the harness' own trouble, that before findings. */
-static int exit_status(const struct run_outcome *outcome, size_t outdated)
+/* The entries of the expectation list that have grown old; no other mistake is left here. */
+static json_t *outdated_entries(struct play *play)
 {
-    const size_t *counts = outcome->counts;
-    if (outcome->interrupted)
-        return EXIT_INTERRUPTED;
-    if (counts[VERDICT_ERROR] > 0 || counts[VERDICT_UNRESOLVED] > 0)
-        return EXIT_HARNESS;
-    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
-        if (counts[verdict] > 0 && !verdict_is_fine((enum verdict)verdict))
-            return EXIT_UNEXPECTED;
-    if (outdated > 0)
-        return EXIT_UNEXPECTED;
-    /* Where nothing was supported, nothing is known. */
-    bool known = counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_SKIP] > 0;
-    return known ? EXIT_AS_EXPECTED : EXIT_NOTHING;
+    json_t *list = json_array();
+    expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
+    for (size_t i = 0; i < play->diags.count; i++) {
+        const struct diag *diag = &play->diags.items[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:i, s:s}", "path", diag->path, "line",
+                                        diag->line, "column", diag->column, "text", diag->text));
+    }
+    return list;
 }
 
-static json_t *begin_event(const struct play *play)
+/* Everything but the results file, which has had each event at once. */
+static int tell(struct play *play, int status)
 {
-    json_t *event = json_pack("{s:s, s:i, s:s, s:I}", "event", "begin", "version", 1, "backend",
-                              play->backend.name, "trials", (json_int_t)play->chosen.count);
-    if (play->options.shuffle)
-        json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
-    return event;
+    struct err err;
+    if (!report_out_has_stdout(&play->options.out)) {
+        report_print_table(stdout, &play->results.runs[0], play->terminal);
+        if (play->options.shuffle)
+            printf("shuffled with seed %lu\n", play->options.seed);
+    }
+    report_print_problems(stderr, &play->results);
+    if (report_out_write(&play->options.out, &play->results, &err) < 0)
+        return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
+    if (play->failed_to_write)
+        return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",
+                            play->options.results);
+    return cmdline_finish(NAME, status);
 }
 
-static json_t *end_event(const struct run_outcome *outcome, int status, int64_t ms)
-{
-    json_t *counts = json_object();
-    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
-        if (outcome->counts[verdict] > 0)
-            json_object_set_new(counts, verdict_name((enum verdict)verdict),
-                                json_integer((json_int_t)outcome->counts[verdict]));
-    return json_pack("{s:s, s:o, s:i, s:I, s:b}", "event", "end", "counts", counts, "exit", status,
-                     "ms", (json_int_t)ms, "interrupted", outcome->interrupted);
-}
-
-static void send_event(struct report *report, json_t *event)
-{
-    report_event(report, event);
-    json_decref(event);
-}
-
-static int play_all(struct play *play, struct report *report)
+static int play_all(struct play *play)
 {
     struct run_outcome outcome = {.interrupted = false};
     struct err err;
@@ -305,61 +362,37 @@ static int play_all(struct play *play, struct report *report)
                                         play->options.jobs ? play->options.jobs : cmdline_cores(),
                                     .keep = play->options.keep ? KEEP_BAD : KEEP_NONE,
                                     .on_event = on_event,
-                                    .on_progress = report->terminal ? on_progress : NULL,
-                                    .context = report};
+                                    .on_progress = play->terminal ? on_progress : NULL,
+                                    .context = play};
     int64_t start_ms = io_now_ms();
-    send_event(report, begin_event(play));
     int ret = runner_run(&run, &outcome, &err);
+    if (play->terminal)
+        fputs("\r\033[K", stderr);
     if (ret < 0)
         return cmdline_fail(NAME, ret == -EINVAL ? EXIT_USAGE : EXIT_HARNESS, "%s", err.msg);
-    size_t outdated =
-        expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
-    int status = exit_status(&outcome, outdated);
-    report_print(report, &outcome);
-    if (play->options.shuffle)
-        printf("shuffled with seed %lu\n", play->options.seed);
-    diags_print(&play->diags, stderr);
-    send_event(report, end_event(&outcome, status, io_now_ms() - start_ms));
-    if (report->failed_to_write)
-        return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",
-                            play->options.results);
-    return cmdline_finish(NAME, status);
+    struct run_results *results = &play->results.runs[0];
+    enum run_status status = run_results_finish(results, outcome.interrupted,
+                                                outdated_entries(play), io_now_ms() - start_ms);
+    write_event(play, results->end);
+    return tell(play, (int)status);
 }
 
 int run_cmd(int argc, char **argv)
 {
     CLEANUP(play_release)
-    struct play play = {.options = {.driver = -1},
+    struct play play = {.options = {.out = {.verb = NAME}},
                         .backend = BACKEND_INIT,
                         .suite = SUITE_INIT,
                         .diags = DIAGS_INIT,
                         .all = TRIALS_INIT,
-                        .chosen = TRIALS_INIT};
-    play.options.globs = calloc((size_t)argc + 1, sizeof *play.options.globs);
-    if (!play.options.globs)
-        abort();
+                        .plan = TRIALS_INIT,
+                        .results = RESULTS_INIT,
+                        .terminal = isatty(STDERR_FILENO) && !getenv("CI")};
+    choice_init(&play.options.choice, NAME, argc);
     if (parse(argc, argv, &play.options) < 0)
         return EXIT_USAGE;
     int status = prepare(&play);
-    if (status != 0)
-        return status;
-    CLEANUP(io_fclose) FILE *results = NULL;
-    if (play.options.results && !(results = fopen(play.options.results, "ae"))) {
-        return cmdline_fail(NAME, EXIT_USAGE, "open %s: %s", play.options.results, strerror(errno));
-    }
-    play.title = io_format("backend %s: %s", play.backend.name, play.backend.title);
-    CLEANUP(report_release)
-    struct report report = {.results = results,
-                            .out = stdout,
-                            .terminal = isatty(STDERR_FILENO) && !getenv("CI"),
-                            .trials = &play.chosen,
-                            .events = calloc(play.chosen.count + 1, sizeof(json_t *)),
-                            .backend = play.options.backend,
-                            .command = play.options.command,
-                            .backend_title = play.title};
-    if (!report.events)
-        abort();
-    return play_all(&play, &report);
+    return status != 0 ? status : play_all(&play);
 }
 
 int layouts_cmd(int argc, char **argv)

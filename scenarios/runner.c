@@ -179,12 +179,24 @@ static json_t *calls_json(const struct evidence *evidence)
     return list;
 }
 
+/* Where to look first; from the working folder, as a compiler would say it. */
+static void set_place(json_t *event, const char *path, int line)
+{
+    CLEANUP(io_free) char *here = getcwd(NULL, 0);
+    size_t len = here ? strlen(here) : 0;
+    bool below = len > 0 && strncmp(path, here, len) == 0 && path[len] == '/';
+    json_object_set_new(event, "file", json_string(below ? path + len + 1 : path));
+    json_object_set_new(event, "line", json_integer(line));
+}
+
 static json_t *trial_event(const struct trial *trial, enum verdict verdict)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", "trial", "id", trial->id,
-                     "scenario", trial->scenario->id, "layout", trial->layout, "driver",
-                     trial->driver == DRIVER_SMOLVM ? "smolvm" : "docker", "title",
-                     trial->scenario->title, "verdict", verdict_name(verdict));
+    json_t *event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", "trial", "id",
+                              trial->id, "scenario", trial->scenario->id, "layout", trial->layout,
+                              "driver", trial->driver == DRIVER_SMOLVM ? "smolvm" : "docker",
+                              "title", trial->scenario->title, "verdict", verdict_name(verdict));
+    set_place(event, trial->scenario->path, trial->scenario->line);
+    return event;
 }
 
 static json_t *play(const struct runner *runner, const struct trial *trial, const char *folder)
@@ -291,6 +303,8 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
         json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL : VERDICT_XPASS)));
     if (entry)
         json_object_set_new(event, "reason", json_string(entry->reason));
+    if (entry && outcome == OUTCOME_XPASS)
+        set_place(event, runner->options->backend->expectations.path, entry->line);
 }
 
 static void start_trials(struct runner *runner);

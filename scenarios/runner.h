@@ -8,13 +8,8 @@
  * A run has a folder STATE/run-PID, locked while it lives. What an earlier run that was
  * killed left there is removed by the next one.
  *
- * Everything that is found goes out as events, JSON objects with a member "event":
- *   begin  {"version", "backend", "driver"?, "trials": N, "seed"?}
- *   trial  {"id", "scenario", "layout", "driver", "title", "verdict", "reason"?, "error"?,
- *           "ms", "folder" (the trial's, gone by now), "checks": […] (judge.h), "calls": [{"verb",
- * "status", "signal"}], "runs":
- *           [{"how", "code", "stdout", "stderr"}], "kept"?}
- *   end    {"counts": {VERDICT: N}, "exit": N, "ms", "interrupted": bool}
+ * Each trial that has ended goes out as an event, a JSON object; scenarios/README.md lists all
+ * events of a run. run_cmd.c adds the begin and the end.
  */
 #ifndef KILLPOINT_RUNNER_H
 #define KILLPOINT_RUNNER_H

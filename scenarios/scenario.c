@@ -159,6 +159,7 @@ static struct scenario *read_scenario(const char *path, struct view root, struct
     struct view limits = schema_get(root, "limits"), disk = schema_get(limits, "disk");
     *scenario = (struct scenario){
         .path = pool_copy(pool, path),
+        .line = schema_get(root, "id").node->line,
         .base_id = schema_text(schema_get(root, "id"), pool),
         .title = schema_text(schema_get(root, "title"), pool),
         .level = (enum level)schema_enum(schema_get(root, "level")),

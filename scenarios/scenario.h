@@ -78,6 +78,7 @@ struct expect {
 
 struct scenario {
     const char *path;    /* of the file */
+    int line;            /* of its id there */
     const char *base_id; /* as the file has it */
     const char *id;      /* with the matrix values: "kill/at-times[ms=50]" */
     const char *title;

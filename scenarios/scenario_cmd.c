@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "backend.h"
+#include "choice.h"
 #include "cmdline.h"
 #include "keys.h"
 #include "layout_file.h"
-#include "suite.h"
 #include "validate.h"
 
 #define VALIDATE "killpoint validate"
@@ -190,20 +190,14 @@ int validate_cmd(int argc, char **argv)
 /* --- list ----------------------------------------------------------------- */
 
 struct list_options {
+    struct choice choice;
     bool json;
-    int driver;
-    const char **layouts; /* the next free place of each list */
-    const char **globs;
 };
 
-/* Beyond the characters: no short forms. */
-enum { OPT_JSON = 256, OPT_LAYOUT, OPT_DRIVER };
+enum { OPT_JSON = 256 }; /* beyond the characters: no short form */
 
 static const struct argp_option list_table[] = {
     {"json", OPT_JSON, NULL, 0, "One JSON array", 0},
-    {"layout", OPT_LAYOUT, "NAME", 0,
-     "On this layout instead of each scenario's own; may be given several times", 0},
-    {"driver", OPT_DRIVER, "NAME", 0, "Only with this driver: smolvm or docker", 0},
     {0},
 };
 
@@ -217,13 +211,10 @@ static const struct schema_key *words_of(const char *name)
 static error_t parse_list(int key, char *arg, struct argp_state *state)
 {
     struct list_options *options = state->input;
+    (void)arg;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->choice; return 0;
     case OPT_JSON: options->json = true; return 0;
-    case OPT_LAYOUT: *options->layouts++ = arg; return 0;
-    case OPT_DRIVER:
-        options->driver = schema_enum_index(words_of("driver"), arg);
-        return options->driver >= 0 ? 0 : cmdline_fail(LIST, EINVAL, "unknown driver '%s'", arg);
-    case ARGP_KEY_ARG: *options->globs++ = arg; return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -240,22 +231,24 @@ static json_t *trial_json(const struct trial *trial)
                      tags);
 }
 
-static void print_trials(const struct trials *trials, bool json)
+static void print_trials(const struct trials *trials, const struct list_options *options)
 {
-    json_t *all = json ? json_array() : NULL;
+    json_t *all = options->json ? json_array() : NULL;
     for (size_t i = 0; i < trials->count; i++)
-        if (json)
+        if (!shard_holds(&options->choice.shard, trials->items[i].id))
+            continue;
+        else if (options->json)
             json_array_append_new(all, trial_json(&trials->items[i]));
         else
             puts(trials->items[i].id);
-    if (json) {
+    if (options->json) {
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);
     }
 }
 
-static int list_suite(const struct selection *selection, bool json)
+static int list_suite(struct list_options *options)
 {
     CLEANUP(suite_release) struct suite suite = SUITE_INIT;
     CLEANUP(diags_release) struct diags diags = DIAGS_INIT;
@@ -268,30 +261,28 @@ static int list_suite(const struct selection *selection, bool json)
     }
     if (ret < 0)
         return cmdline_fail(LIST, 2, "%s", err.msg);
-    ret = suite_select(&suite, selection, &trials, &err);
+    ret = choice_select(&options->choice, &suite, &trials, &err);
     if (ret < 0)
         return cmdline_fail(LIST, ret == -ENOENT ? 4 : 2, "%s", err.msg);
-    print_trials(&trials, json);
+    print_trials(&trials, options);
     return cmdline_finish(LIST, 0);
 }
 
 int list_cmd(int argc, char **argv)
 {
+    static const struct argp_child children[] = {{&choice_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         list_table,
         parse_list,
         "[ID-GLOB...]",
         "Lists trials, all or those whose id matches one of the globs (* any run of bytes, ? any "
         "byte).\vExit status: 0, 2 wrong usage or bad files, 4 nothing is selected.",
-        NULL,
+        children,
         NULL,
         NULL};
-    CLEANUP(pool_release) struct pool pool = POOL_INIT;
-    const char **layouts = pool_alloc(&pool, (size_t)argc + 1, sizeof *layouts);
-    const char **globs = pool_alloc(&pool, (size_t)argc + 1, sizeof *globs);
-    struct list_options options = {false, -1, layouts, globs};
-    if (cmdline_parse(&argp, LIST, argc, argv, &options) < 0)
-        return 2;
-    const struct selection selection = {*layouts ? layouts : NULL, options.driver, globs};
-    return list_suite(&selection, options.json);
+    struct list_options options = {.json = false};
+    choice_init(&options.choice, LIST, argc);
+    int ret = cmdline_parse(&argp, LIST, argc, argv, &options) < 0 ? 2 : list_suite(&options);
+    choice_release(&options.choice);
+    return ret;
 }

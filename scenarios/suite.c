@@ -1,8 +1,11 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "../fault/home.h"
 #include "folder.h"
@@ -48,6 +51,25 @@ int suite_names(const char *name, struct pool *pool, struct diags *diags,
 
 /* --- scenarios ------------------------------------------------------------ */
 
+static int take_digest(const char *folder, struct suite *suite, struct err *err)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    size_t folder_len = strlen(folder);
+    const char *last = "";
+    int ret = 0;
+    for (size_t i = 0; i < suite->scenarios.count && ret == 0; i++) {
+        const char *path = suite->scenarios.items[i]->path;
+        if (!strcmp(path, last)) /* of one matrix */
+            continue;
+        buf_printf(&text, "%s\n", path + folder_len);
+        ret = io_read_file(AT_FDCWD, path, &text, SIZE_MAX, err);
+        last = path;
+    }
+    snprintf(suite->digest, sizeof suite->digest, "%012llx",
+             (unsigned long long)(XXH3_64bits(buf_str(&text), text.len) & 0xffffffffffff));
+    return ret;
+}
+
 int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err)
 {
     CLEANUP(suite_release) struct suite suite = SUITE_INIT;
@@ -57,6 +79,8 @@ int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err)
         ret = home_find("scenarios/suite", &folder, err);
     if (ret >= 0)
         ret = scenario_load_dir(folder, suite.layouts, &suite.scenarios, diags);
+    if (ret >= 0)
+        ret = take_digest(folder, &suite, err);
     if (ret < 0)
         return ret;
     *ret_suite = suite;
@@ -91,11 +115,42 @@ static bool selects(const struct trials *trials, const char *glob)
     return false;
 }
 
+/* A mistyped tag, or an id of another suite, is told before anything is left out. */
+static int check_words(const struct suite *suite, const struct selection *selection,
+                       struct err *err)
+{
+    CLEANUP(trials_release) struct trials all = TRIALS_INIT;
+    const struct selection wide = {.layouts = selection->layouts, .driver = selection->driver};
+    scenario_expand(&suite->scenarios, &wide, &all);
+    for (const char *const *tag = selection->tags; tag && *tag; tag++) {
+        struct trials tagged = TRIALS_INIT;
+        const char *const one[] = {*tag, NULL};
+        scenario_expand(&suite->scenarios, &(struct selection){.driver = -1, .tags = one}, &tagged);
+        size_t count = tagged.count;
+        trials_release(&tagged);
+        if (count == 0)
+            return err_text(err, EINVAL, "no scenario has the tag '%s'", *tag);
+    }
+    for (const char *const *id = selection->ids; id && *id; id++) {
+        bool known = false;
+        for (size_t i = 0; i < all.count && !known; i++)
+            known = !strcmp(all.items[i].id, *id);
+        if (!known)
+            return err_text(err, EINVAL,
+                            "'%s' failed then and is no trial here: give the same --layout and "
+                            "--driver as then",
+                            *id);
+    }
+    return 0;
+}
+
 int suite_select(const struct suite *suite, const struct selection *selection,
                  struct trials *ret_trials, struct err *err)
 {
     CLEANUP(trials_release) struct trials trials = TRIALS_INIT;
     int ret = check_layouts(suite, selection->layouts, err);
+    if (ret == 0)
+        ret = check_words(suite, selection, err);
     if (ret < 0)
         return ret;
     scenario_expand(&suite->scenarios, selection, &trials);

@@ -11,6 +11,7 @@ struct suite {
     struct pool pool;
     const char *const *layouts; /* the names that scenarios/layouts describes; NULL-terminated */
     struct scenario_set scenarios;
+    char digest[13]; /* of the files' bytes */
 };
 #define SUITE_INIT                                                                                 \
     {                                                                                              \
@@ -25,8 +26,8 @@ void suite_release(struct suite *suite);
 int suite_load(struct suite *ret_suite, struct diags *diags, struct err *err);
 
 /*
- * The trials that are selected; they need the suite. Errors: -EINVAL there is no such
- * layout; -ENOENT a glob, or everything together, selects nothing.
+ * The trials that are selected; they need the suite. Errors: -EINVAL there is no such layout,
+ * tag or id; -ENOENT a glob, or everything together, selects nothing.
  */
 int suite_select(const struct suite *suite, const struct selection *selection,
                  struct trials *ret_trials, struct err *err);

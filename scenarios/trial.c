@@ -80,8 +80,27 @@ void trials_release(struct trials *trials)
     *trials = (struct trials)TRIALS_INIT;
 }
 
-static bool is_selected(const struct selection *selection, const char *id)
+static bool is_among(const char *text, const char *const *list)
 {
+    for (; list && *list; list++)
+        if (strcmp(text, *list) == 0)
+            return true;
+    return false;
+}
+
+static bool is_tagged(const struct scenario *scenario, const char *const *tags)
+{
+    bool tagged = !tags || !*tags;
+    for (const char *const *tag = scenario->tags; !tagged && tag && *tag; tag++)
+        tagged = is_among(*tag, tags);
+    return tagged;
+}
+
+static bool is_selected(const struct selection *selection, const struct scenario *scenario,
+                        const char *id)
+{
+    if (!is_tagged(scenario, selection->tags) || (selection->ids && !is_among(id, selection->ids)))
+        return false;
     if (!selection->globs || !*selection->globs)
         return true;
     for (const char *const *glob = selection->globs; *glob; glob++)
@@ -94,7 +113,7 @@ static void add_trial(struct trials *trials, const struct scenario *scenario, co
                       enum driver driver, const struct selection *selection)
 {
     char *id = io_format("%s@%s%s", scenario->id, layout, driver == DRIVER_SMOLVM ? "" : "+docker");
-    if (!is_selected(selection, id)) {
+    if (!is_selected(selection, scenario, id)) {
         free(id);
         return;
     }

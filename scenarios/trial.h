@@ -47,7 +47,9 @@ void trials_release(struct trials *trials);
 struct selection {
     const char *const *layouts; /* instead of each scenario's own; NULL: its own */
     int driver;                 /* only this one; -1: each scenario's own */
-    const char *const *globs;   /* NULL or empty: all */
+    const char *const *globs;   /* those that match one; NULL or empty: all */
+    const char *const *tags;    /* those that have one; NULL or empty: all */
+    const char *const *ids;     /* just these; NULL: all */
 };
 /*
  * The trials of a set, in the set's order; their strings need the set. Each glob that

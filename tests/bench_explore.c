@@ -123,6 +123,7 @@ static struct measured run_explore(const struct lab *lab, const char *layout, un
                                             .layout_digest = "000000000000",
                                             .scopes = scopes,
                                             .depth = 1,
+                                            .shard = SHARD_ALL,
                                             .call = RULE_EXEC,
                                             .nth = 1,
                                             .choice = CHOOSE_ALL,

@@ -6,84 +6,81 @@
 #include "../scenarios/report.h"
 
 /* Three trials, in the suite's order; events are made up and come in any order. */
-static const char *const layouts[] = {"mini", NULL};
-static const struct scenario scenario = {.layouts = layouts};
-static char id_a[] = "a/one@mini", id_b[] = "b/two[ms=5]@mini", id_c[] = "c/three@full";
-static struct trial items[] = {{.id = id_a, .layout = "mini", .scenario = &scenario},
-                               {.id = id_b, .layout = "mini", .scenario = &scenario},
-                               {.id = id_c, .layout = "full", .scenario = &scenario}};
-static const struct trials trials = {items, 3};
+#define BEGIN                                                                                      \
+    "{\"event\": \"begin\", \"backend\": \"hardened\", \"title\": \"a title\", \"shard\": "        \
+    "\"1/1\","                                                                                     \
+    " \"plan\": [\"a/one@mini\", \"b/two[ms=5]@mini\", \"c/three@full\"]}"
 
 struct bench {
-    struct report report;
-    char *table, *results; /* what was printed, after finish() */
-    size_t table_len, results_len;
+    struct results results;
+    char *table; /* what was printed, after finish() */
 };
 
-static void start(struct bench *bench, const char *backend)
-{
-    *bench = (struct bench){
-        .report = {.trials = &trials, .backend = backend, .backend_title = "title of the backend"}};
-    bench->report.out = open_memstream(&bench->table, &bench->table_len);
-    bench->report.results = open_memstream(&bench->results, &bench->results_len);
-    bench->report.events = calloc(trials.count, sizeof *bench->report.events);
-}
-
-static void tell(struct bench *bench, const char *event)
+static json_t *parse(const char *text)
 {
     json_error_t error;
-    json_t *json = json_loads(event, 0, &error);
+    json_t *json = json_loads(text, 0, &error);
     if (!json)
-        fail_msg("%s: %s", event, error.text);
-    report_event(&bench->report, json);
-    json_decref(json);
+        fail_msg("%s: %s", text, error.text);
+    return json;
 }
 
-static void finish(struct bench *bench, const struct run_outcome *outcome)
+static void start(struct bench *bench)
 {
-    report_print(&bench->report, outcome);
-    fclose(bench->report.out);
-    fclose(bench->report.results);
+    struct err err;
+    json_t *begin = parse(BEGIN);
+    *bench = (struct bench){.results = RESULTS_INIT};
+    if (results_add_run(&bench->results, begin, &err) < 0)
+        fail_msg("%s", err.msg);
+    json_decref(begin);
+}
+
+static void tell(struct bench *bench, const char *more)
+{
+    struct err err;
+    CLEANUP(io_free) char *text = io_format("{\"event\": \"trial\", %s}", more);
+    json_t *event = parse(text);
+    if (run_results_add(&bench->results.runs[0], event, &err) < 0)
+        fail_msg("%s", err.msg);
+    json_decref(event);
+}
+
+static enum run_status finish(struct bench *bench, bool times)
+{
+    size_t len;
+    FILE *out = open_memstream(&bench->table, &len);
+    enum run_status status = run_results_finish(&bench->results.runs[0], false, json_array(), 5);
+    report_print_table(out, &bench->results.runs[0], times);
+    fclose(out);
+    return status;
 }
 
 static void release(struct bench *bench)
 {
-    report_release(&bench->report);
+    results_release(&bench->results);
     free(bench->table);
-    free(bench->results);
 }
 
 static void table_stands_in_the_suites_order(void **state)
 {
     (void)state;
     struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_PASS] = 1, [VERDICT_SKIP] = 1}};
-    outcome.counts[VERDICT_XFAIL] = 1;
-    start(&bench, "hardened");
-    tell(&bench, "{\"event\": \"begin\", \"trials\": 3}");
-    tell(&bench, "{\"id\": \"c/three@full\", \"verdict\": \"PASS\", \"ms\": 1234}");
-    tell(&bench, "{\"id\": \"b/two[ms=5]@mini\", \"verdict\": \"XFAIL\", \"reason\": \"known\"}");
-    tell(&bench, "{\"id\": \"a/one@mini\", \"verdict\": \"SKIP\", \"reason\": \"not built\"}");
-    tell(&bench, "{\"event\": \"end\", \"exit\": 0}");
-    finish(&bench, &outcome);
-    assert_string_equal(bench.table, "title of the backend\n"
+    start(&bench);
+    tell(&bench, "\"id\": \"c/three@full\", \"verdict\": \"PASS\", \"ms\": 1234");
+    tell(&bench, "\"id\": \"b/two[ms=5]@mini\", \"verdict\": \"XFAIL\", \"reason\": \"known\"");
+    tell(&bench, "\"id\": \"a/one@mini\", \"verdict\": \"SKIP\", \"reason\": \"not built\"");
+    assert_int_equal(finish(&bench, false), RUN_AS_EXPECTED);
+    assert_string_equal(bench.table, "backend hardened: a title\n"
                                      "SKIP        a/one@mini  -- not built\n"
                                      "XFAIL       b/two[ms=5]@mini  -- known\n"
                                      "PASS        c/three@full\n"
                                      "1 PASS, 1 XFAIL, 1 SKIP\n"
                                      "2 passed, 0 failed, 1 skipped\n");
-    assert_string_equal(bench.results,
-                        "{\"event\":\"begin\",\"trials\":3}\n"
-                        "{\"id\":\"c/three@full\",\"verdict\":\"PASS\",\"ms\":1234}\n"
-                        "{\"id\":\"b/two[ms=5]@mini\",\"verdict\":\"XFAIL\",\"reason\":\"known\"}\n"
-                        "{\"id\":\"a/one@mini\",\"verdict\":\"SKIP\",\"reason\":\"not built\"}\n"
-                        "{\"event\":\"end\",\"exit\":0}\n");
-    assert_false(bench.report.failed_to_write);
     release(&bench);
 }
 
 #define BAD_EVENT                                                                                  \
-    "{\"id\": \"b/two[ms=5]@mini\", \"verdict\": \"FAIL\", \"ms\": 1250, \"checks\": ["            \
+    "\"id\": \"b/two[ms=5]@mini\", \"verdict\": \"FAIL\", \"ms\": 1250, \"checks\": ["             \
     "{\"id\": \"claim\", \"result\": \"fail\", \"decides\": true, \"expected\": \"success\","      \
     " \"found\": \"exit status 1\"},"                                                              \
     "{\"id\": \"calls/cp\", \"result\": \"pass\", \"decides\": true, \"expected\": \"1\","         \
@@ -97,21 +94,21 @@ static void table_stands_in_the_suites_order(void **state)
     "{\"id\": \"processes\", \"result\": \"fail\", \"decides\": false, \"expected\": \"none\","    \
     " \"found\": \"7 sleep\\n8 sh\\n\"}],"                                                         \
     " \"folder\": \"/state/run-1/5\","                                                             \
-    " \"runs\": [{\"stderr\": \"/state/run-1/5/x\\nsecond\\u001b[31m\\u007f\"}]}"
+    " \"runs\": [{\"stderr\": \"/state/run-1/5/x\\nsecond\\u001b[31m\\u007f\"}],"                  \
+    " \"again\": \"killpoint run --backend hardened 'b/two[ms=5]@mini'\""
 
 static void bad_trial_shows_what_decided_and_how_to_see_it_again(void **state)
 {
     (void)state;
     struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_FAIL] = 1, [VERDICT_ERROR] = 1}};
-    start(&bench, "hardened");
+    start(&bench);
     tell(&bench, BAD_EVENT);
-    tell(&bench, "{\"id\": \"c/three@full\", \"verdict\": \"ERROR\", \"error\": \"no machine\","
-                 " \"kept\": \"/state of/kept-1-2\"}");
-    finish(&bench, &outcome);
+    tell(&bench, "\"id\": \"c/three@full\", \"verdict\": \"ERROR\", \"error\": \"no machine\","
+                 " \"kept\": \"/state of/kept-1-2\"");
+    assert_int_equal(finish(&bench, false), RUN_HARNESS);
     assert_string_equal(
         bench.table,
-        "title of the backend\n"
+        "backend hardened: a title\n"
         "FAIL        b/two[ms=5]@mini\n"
         "    claim\n      expected  success\n      found     exit status 1\n"
         "    fired\n      expected  exec begin\n      found     0 times\n"
@@ -122,24 +119,8 @@ static void bad_trial_shows_what_decided_and_how_to_see_it_again(void **state)
         "    no machine\n"
         "    enter     KILLPOINT_STATE='/state of/kept-1-2' sh -c 'smolvm machine start --name kp1 "
         "&& smolvm machine shell --name kp1'\n"
-        "    again     killpoint run --backend hardened --layout full c/three@full\n"
         "1 FAIL, 1 ERROR\n"
         "0 passed, 2 failed, 0 skipped\n");
-    release(&bench);
-}
-
-static void command_behind_dashes_is_asked_for_again(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_CRASH] = 1}};
-    start(&bench, NULL);
-    bench.report.command = (const char *const[]){"./my tool", "--cert", "{cert}", "it's", NULL};
-    tell(&bench, "{\"id\": \"a/one@mini\", \"verdict\": \"CRASH\"}");
-    finish(&bench, &outcome);
-    assert_non_null(strstr(bench.table,
-                           "    again     killpoint run a/one@mini -- './my tool' --cert "
-                           "'{cert}' 'it'\\''s'\n"));
     release(&bench);
 }
 
@@ -147,10 +128,9 @@ static void nothing_played_is_said(void **state)
 {
     (void)state;
     struct bench bench;
-    struct run_outcome outcome = {.interrupted = false};
-    start(&bench, "hardened");
-    finish(&bench, &outcome);
-    assert_string_equal(bench.table, "title of the backend\nnothing was played\n"
+    start(&bench);
+    finish(&bench, false);
+    assert_string_equal(bench.table, "backend hardened: a title\nnothing was played\n"
                                      "0 passed, 0 failed, 0 skipped\n");
     release(&bench);
 }
@@ -159,11 +139,9 @@ static void times_are_for_terminals_alone(void **state)
 {
     (void)state;
     struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_PASS] = 1}};
-    start(&bench, "hardened");
-    tell(&bench, "{\"id\": \"a/one@mini\", \"verdict\": \"PASS\", \"ms\": 1234}");
-    bench.report.terminal = true;
-    finish(&bench, &outcome);
+    start(&bench);
+    tell(&bench, "\"id\": \"a/one@mini\", \"verdict\": \"PASS\", \"ms\": 1234");
+    finish(&bench, true);
     assert_non_null(strstr(bench.table, "PASS        a/one@mini  (1.2 s)\n"));
     release(&bench);
 }
@@ -173,19 +151,18 @@ static void of_long_texts_start_and_end_are_shown(void **state)
 {
     (void)state;
     struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_FAIL] = 1}};
     CLEANUP(io_free)
     char *event = io_format(
-        "{\"id\": \"a/one@mini\", \"verdict\": \"FAIL\", \"checks\": [{\"id\": \"x\", \"result\":"
+        "\"id\": \"a/one@mini\", \"verdict\": \"FAIL\", \"checks\": [{\"id\": \"x\", \"result\":"
         " \"fail\", \"decides\": true, \"expected\": \"%0300d\", \"found\": "
-        "\"%099d\u00e9middle\u00e9%0198dE\"}]}",
+        "\"%099d\u00e9middle\u00e9%0198dE\"}]",
         0, 0, 0);
     CLEANUP(io_free)
     char *expected =
         io_format("      expected  %0300d\n      found     %099d\u00e9 \u2026 %0198dE\n", 0, 0, 0);
-    start(&bench, "hardened");
+    start(&bench);
     tell(&bench, event);
-    finish(&bench, &outcome);
+    finish(&bench, false);
     assert_non_null(strstr(bench.table, expected));
     release(&bench);
 }
@@ -200,42 +177,26 @@ static void what_follows_from_a_crash_is_only_counted(void **state)
     static const char *const verdicts[] = {"CRASH", "TIMEOUT"};
     for (size_t i = 0; i < 2; i++) {
         struct bench bench;
-        struct run_outcome outcome = {.counts = {[VERDICT_CRASH] = 1}};
         CLEANUP(io_free)
         char *event = io_format(
-            "{\"id\": \"a/one@mini\", \"verdict\": \"%s\", \"checks\": [" CHECK(
+            "\"id\": \"a/one@mini\", \"verdict\": \"%s\", \"checks\": [" CHECK(
                 "claim", "true") "," CHECK("settle",
                                            "true") "," CHECK("fired",
                                                              "false") "," CHECK("store/must/x",
-                                                                                "true") "]}",
+                                                                                "true") "]",
             verdicts[i]);
         CLEANUP(io_free)
         char *expected = io_format("%-11s a/one@mini\n"
                                    "    claim\n      expected  y\n      found     z\n"
                                    "    fired\n      expected  y\n      found     z\n"
-                                   "    2 more failed, as is to be expected then\n"
-                                   "    again     ",
+                                   "    2 more failed, as is to be expected then\n",
                                    verdicts[i]);
-        start(&bench, "hardened");
+        start(&bench);
         tell(&bench, event);
-        finish(&bench, &outcome);
+        finish(&bench, false);
         assert_non_null(strstr(bench.table, expected));
         release(&bench);
     }
-}
-
-static void full_disk_is_noticed(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct run_outcome outcome = {.counts = {[VERDICT_PASS] = 1}};
-    start(&bench, "hardened");
-    fclose(bench.report.results);
-    bench.report.results = fopen("/dev/full", "we");
-    tell(&bench, "{\"id\": \"a/one@mini\", \"verdict\": \"PASS\"}");
-    assert_true(bench.report.failed_to_write);
-    finish(&bench, &outcome);
-    release(&bench);
 }
 
 int main(void)
@@ -243,12 +204,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_stands_in_the_suites_order),
         cmocka_unit_test(bad_trial_shows_what_decided_and_how_to_see_it_again),
-        cmocka_unit_test(command_behind_dashes_is_asked_for_again),
         cmocka_unit_test(nothing_played_is_said),
         cmocka_unit_test(times_are_for_terminals_alone),
         cmocka_unit_test(of_long_texts_start_and_end_are_shown),
         cmocka_unit_test(what_follows_from_a_crash_is_only_counted),
-        cmocka_unit_test(full_disk_is_noticed),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

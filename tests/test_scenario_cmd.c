@@ -243,7 +243,7 @@ static const struct {
     {"list nothing-like-it", 4, "killpoint list: 'nothing-like-it' selects no trial\n"},
     {"list '*' nothing", 4, "killpoint list: 'nothing' selects no trial\n"},
     {"list --layout bokworm", 2, "killpoint list: unknown layout 'bokworm'; did you mean "},
-    {"list --driver podman", 2, "killpoint list: unknown driver 'podman'\n"},
+    {"list --driver podman", 2, "killpoint list: --driver takes smolvm or docker: 'podman'\n"},
     {"list --bad", 2, "killpoint list: unrecognized option '--bad'\n"},
     {"validate --bad", 2, "killpoint validate: unrecognized option '--bad'\n"},
     {"audit x", 2, "killpoint audit: unexpected argument 'x'\n"},
