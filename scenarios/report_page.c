@@ -16,7 +16,7 @@ const char report_page_style[] =
     "a { color: var(--link); } :focus-visible { outline: 3px solid var(--link);\n"
     "  outline-offset: 2px; }\n"
     "code, pre { font: .875em/1.45 ui-monospace, monospace; }\n"
-    "pre { margin: 0; white-space: pre-wrap; }\n"
+    "pre { margin: 0; white-space: pre-wrap; } .lines { white-space: pre-line; }\n"
     ".counts, .line { display: flex; flex-wrap: wrap; margin: .5rem 0; padding: 0;\n"
     "  list-style: none; gap: .25rem 1rem; } .line { gap: .25rem; }\n"
     ".tag { display: inline-block; padding: .05rem .45rem; border: 1px solid var(--line);\n"

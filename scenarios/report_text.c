@@ -92,7 +92,7 @@ void report_add_markdown(struct buf *text, const char *words)
     for (const char *at = buf_str(&clean); *at; at++)
         if (*at == '\n' || *at == '\t')
             buf_add(text, " ");
-        else if (ispunct((unsigned char)*at) && !strchr(",./-", *at))
+        else if (ispunct((unsigned char)*at) && !strchr(",./-\"';=()?+", *at))
             buf_printf(text, "&#%d;", *at);
         else
             buf_append(text, at, 1);

@@ -147,9 +147,9 @@ static void print_case(FILE *file, const struct explored *explored, size_t index
     const struct explore_case *item = &explored->found.cases[number];
     CLEANUP(buf_release) struct buf outcome = BUF_INIT;
     explore_add_outcome(item, &outcome);
-    fprintf(file, "<details id=\"x%zu-%zu\"><summary><span class=\"tag %s\">%s %s</span> <code>",
+    fprintf(file, "<details id=\"x%zu-%zu\"><summary><span class=\"tag %s\">%s %s</span> %s <code>",
             index, number, class_word(item), letters[explore_classify(&item->ending)],
-            class_word(item));
+            class_word(item), token_scope_word(item->scope));
     report_put(file, address_of(item, 0));
     if (item->depth == 2) {
         fputs("</code>, then <code>", file);
@@ -192,7 +192,7 @@ void report_print_timeline(FILE *file, const struct explored *explored, size_t i
     report_put(file, explored->options.backend_name);
     fputs(" on ", file);
     report_put(file, explored->options.layout);
-    fputs("</h2>\n<p>", file);
+    fputs("</h2>\n<p class=\"lines\">", file);
     explore_add_summary(&explored->options, found, &text);
     report_put(file, buf_str(&text));
     fputs("</p>\n", file);

@@ -156,7 +156,7 @@ static void markdown_shows_texts_as_they_are(void **state)
     has(text, "## killpoint: backend b&#60;x&#62;: of a test\n");
     has(text, "| FAIL | t/FAIL&#64;m | claim&#58; expected success, found "
               "&#60;/pre&#62;&#60;script&#62;x&#60;/script&#62; ");
-    has(text, "| FAIL | l.yaml&#58;4 | &#39;x&#39; matches no trial |  |\n");
+    has(text, "| FAIL | l.yaml&#58;4 | 'x' matches no trial |  |\n");
     has(text, "<details><summary>2 known not to be right</summary>\n");
     assert_null(strstr(text, "<script"));
     assert_null(strchr(text, '`'));

@@ -28,5 +28,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_page_can_be_used_by_mouse_and_keyboard, play_set_up,
                                         play_tear_down),
     };
-    return cmocka_run_group_tests_name("report_browser", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("killpoint_browser", tests, NULL, NULL);
 }
