@@ -11,7 +11,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CI,KILLPOINT_LAYOUT
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
   -Wmissing-prototypes -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual -Wpointer-arith \
   -Wimplicit-fallthrough -Wnull-dereference -Wno-missing-field-initializers
-XML := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libxml-2.0))
+XML := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libxml-2.0 2>/dev/null))
 BASE := -std=gnu11 -D_GNU_SOURCE $(XML) $(WARN) -g -fno-common -fstack-protector-strong -fPIE
 OPT_debug := -O1
 OPT_release := -O2 -D_FORTIFY_SOURCE=3
