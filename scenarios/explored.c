@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CASES_MAX 1000000 /* so many nobody plays; they would only take memory */
+
 void explored_free(struct explored *explored)
 {
     if (!explored)
@@ -42,7 +44,7 @@ static int load_options(const json_t *begin, struct explore_options *options, st
 }
 
 /* A point that no case stands for has a state of its own, which is behind all of theirs. */
-static void load_points(const json_t *begin, struct exploration *found)
+static int load_points(const json_t *begin, struct exploration *found, struct err *err)
 {
     const json_t *addresses = json_object_get(begin, "addresses");
     struct crash_points *points = &found->points;
@@ -60,11 +62,18 @@ static void load_points(const json_t *begin, struct exploration *found)
     points->n_states = number(begin, "states");
     found->n_places = number(begin, "places");
     found->n_all = number(begin, "all");
-    found->n_seconds = number(begin, "seconds");
-    found->n_no_second = number(begin, "no_second");
     found->undisturbed_execs = (int64_t)number(begin, "execs");
     if (*text(begin, "executed"))
         found->no_shortcut = io_format("%s", text(begin, "executed"));
+    size_t seconds = number(begin, "seconds");
+    if (seconds > points->count)
+        return err_text(err, EINVAL, "%zu second calls behind %zu points", seconds, points->count);
+    found->seconds = calloc(seconds + 1, sizeof *found->seconds); /* their number is all there is */
+    if (!found->seconds)
+        abort();
+    found->n_seconds = seconds;
+    found->n_no_second = number(begin, "no_second");
+    return 0;
 }
 
 static int load_case(struct explored *explored, const json_t *line, size_t index, struct err *err)
@@ -129,6 +138,8 @@ static int load_cases(struct explored *explored, struct err *err)
     size_t index, n = 0, room = json_array_size(explored->lines);
     size_t chosen = number(json_array_get(explored->lines, 0), "cases");
     json_t *line;
+    if (chosen > CASES_MAX)
+        return err_text(err, EINVAL, "%zu cases are too many", chosen);
     room = room > chosen ? room : chosen;
     explored->found.cases = calloc(room + 1, sizeof *explored->found.cases);
     explored->tokens = calloc(room + 1, sizeof *explored->tokens);
@@ -156,10 +167,10 @@ int explored_load(json_t *lines, struct explored **ret_explored, struct err *err
     explored->lines = json_incref(lines);
     const json_t *begin = json_array_get(lines, 0);
     int ret = load_options(begin, &explored->options, err);
-    if (ret == 0) {
-        load_points(begin, &explored->found);
+    if (ret == 0)
+        ret = load_points(begin, &explored->found, err);
+    if (ret == 0)
         ret = load_cases(explored, err);
-    }
     if (ret < 0)
         explored_free(explored);
     else

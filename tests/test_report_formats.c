@@ -260,6 +260,31 @@ static void an_exploration_is_a_line_of_all_its_points(void **state)
     explored_free(explored);
 }
 
+static void pairs_of_kills_have_both_places(void **state)
+{
+    (void)state;
+    json_t *lines = parse(
+        "[{\"event\": \"begin\", \"version\": 1, \"trace\": \"111111111111\", \"backend\": \"b\", "
+        "\"layout\": \"m\", \"call\": \"exec#1\", \"scopes\": 1, \"depth\": 2, \"shard\": "
+        "\"1/1\", \"execs\": 1, \"points\": 1, \"states\": 1, \"addresses\": "
+        "[\"sh:open:/a#1\"], \"all\": 1, \"cases\": 1, \"seconds\": 1, \"no_second\": 0}," CASE(
+            "tree", "sh:open:/a#1+end", "refused", "failure", "1",
+            ", \"healed\": 1") "{\"event\": \"end\"}]");
+    struct explored *explored = NULL;
+    struct err err;
+    if (explored_load(lines, &explored, &err) < 0)
+        fail_msg("%s", err.msg);
+    json_decref(lines);
+    const struct results results = {.explorations = &explored, .n_explorations = 1};
+    CLEANUP(io_free) char *html = print(report_print_html, &results);
+    has(html, "title=\"refused: sh:open:/a#1, then end\">R</a>");
+    has(html, "<li>point 1, <code>sh:open:/a#1</code></li><li>then <code>end</code></li>");
+    has(html, "behind 1 first kills that were chosen");
+    CLEANUP(io_free) char *tap = print(report_print_tap, &results);
+    has(tap, "1..1\nok 1 - "); /* two kills are to end so */
+    explored_free(explored);
+}
+
 /* --- texts ---------------------------------------------------------------------------- */
 
 static void what_xml_does_not_allow_is_replaced(void **state)
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test(html_escapes_all_that_others_wrote),
         cmocka_unit_test(what_was_not_played_is_an_error),
         cmocka_unit_test(an_exploration_is_a_line_of_all_its_points),
+        cmocka_unit_test(pairs_of_kills_have_both_places),
         cmocka_unit_test(what_xml_does_not_allow_is_replaced),
     };
     return cmocka_run_group_tests_name("report_formats", tests, NULL, NULL);

@@ -64,6 +64,15 @@ static void what_is_no_results_file_is_told_with_its_line(void **state)
          "an event 'rerun' has no place there"},
         {"an exploration of no depth", "{\"event\":\"begin\",\"trace\":\"0\",\"shard\":\"1/1\"}\n",
          "depth is neither 1 nor 2"},
+#define EXPLORED                                                                                   \
+    "{\"event\":\"begin\",\"trace\":\"0\",\"shard\":\"1/1\",\"depth\":1,\"call\":\"exec#1\""
+        {"second calls of no points", EXPLORED ",\"seconds\":9}\n", "9 second calls behind 0"},
+        {"too many cases", EXPLORED ",\"cases\":999999999999}\n", "999999999999 cases are too"},
+        {"no token", EXPLORED "}\n{\"event\":\"case\"}\n", "r:2: "},
+        {"no such point",
+         EXPLORED "}\n{\"event\":\"case\",\"at\":[1],\"token\":\"kp1:000000000000:111111111111:"
+                  "222222222222:exec#1:tree:end\"}\n",
+         "there is no such point"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         CLEANUP(results_release) struct results results = RESULTS_INIT;
