@@ -10,6 +10,9 @@ void evidence_release(struct evidence *evidence)
         json_decref(run->calls);
         json_decref(run->rules);
         buf_release(&run->fingerprint);
+        if (run->audit)
+            audit_report_release(run->audit);
+        free(run->audit);
     }
     for (size_t i = 0; i < evidence->n_audits; i++)
         audit_report_release(&evidence->audits[i]);

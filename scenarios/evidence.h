@@ -16,9 +16,10 @@ struct evidence_run {
     const struct plan *plan;
     const char *machine;
     struct sandbox_result sandbox;
-    json_t *calls;          /* journal lines of this run on this machine, in order; owned */
-    json_t *rules;          /* [{"rule", "fired"}] of the machine, or NULL; owned */
-    struct buf fingerprint; /* of the certificate that the plan picks; empty: unusable */
+    json_t *calls;              /* journal lines of this run on this machine, in order; owned */
+    json_t *rules;              /* [{"rule", "fired"}] of the machine, or NULL; owned */
+    struct buf fingerprint;     /* of the certificate that the plan picks; empty: unusable */
+    struct audit_report *audit; /* of its machine, after this run; owned; NULL: `audits` has it */
 };
 
 struct evidence {

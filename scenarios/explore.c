@@ -248,7 +248,8 @@ static size_t want_cases(struct search *search, bool representative, size_t coun
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].ending.claim == CLAIM_NONE &&
             explore_is_representative(found, i) == representative) {
-            search->jobs[count] = (struct explorer_job){.item = &found->cases[i]};
+            search->jobs[count] = (struct explorer_job){
+                .item = &found->cases[i], .reruns = representative || found->cases[i].depth == 2};
             search->chosen[count++] = i;
         }
     return count;
@@ -288,6 +289,19 @@ static size_t want_checks(struct search *search, size_t count)
     return count;
 }
 
+static bool may_heal(const struct explore_case *item)
+{
+    return item->ending.claim > CLAIM_BROKEN && !ending_is_good(&item->ending);
+}
+
+static void take_reruns(struct search *search, struct explore_case *item, int healed_by)
+{
+    item->reran = healed_by >= 0;
+    item->healed_by = healed_by;
+    if (item->reran)
+        explore_results_add_rerun(&search->results, item);
+}
+
 static void on_played(void *context, size_t job)
 {
     struct search *search = context;
@@ -303,6 +317,8 @@ static void on_played(void *context, size_t job)
         item->ending.said = io_format("the call was not made again");
     }
     explore_results_add_case(&search->results, item);
+    if (search->jobs[job].reruns && may_heal(item))
+        take_reruns(search, item, search->jobs[job].healed_by);
 }
 
 /* The outcome of what was executed for real must be the same. */
@@ -338,11 +354,6 @@ static int play_cases(struct search *search, struct err *err)
 }
 
 /* --- reruns ---------------------------------------------------------------------------------- */
-
-static bool may_heal(const struct explore_case *item)
-{
-    return item->ending.claim > CLAIM_BROKEN && !ending_is_good(&item->ending);
-}
 
 static bool is_one_row(const struct explore_case *a, const struct explore_case *b)
 {
@@ -393,12 +404,9 @@ static void on_rerun(void *context, size_t job)
     struct search *search = context;
     struct explorer_job *done = &search->jobs[job];
     struct explore_case *item = &search->found->cases[search->chosen[job]];
-    item->rerun_failed = done->ending.claim <= CLAIM_BROKEN;
-    if (!item->rerun_failed) {
-        item->reran = true;
-        item->healed_by = ending_is_good(&done->ending) ? (int)done->n_runs - 1 : 0;
-        explore_results_add_rerun(&search->results, item);
-    }
+    item->rerun_failed = done->healed_by < 0; /* it was not played, or ended well this time */
+    if (!item->rerun_failed)
+        take_reruns(search, item, done->healed_by);
     ending_release(&done->ending);
 }
 

@@ -10,7 +10,8 @@
  *
  * After a bad end the backend is run again, undisturbed, up to twice, to see whether the damage
  * heals: of each row of neighbours with one outcome the first, the middle and the last, and where
- * these differ, those between; at depth 2 all of them.
+ * these differ, those between; at depth 2 all of them. A rerun that changes no file is the last.
+ * Representative cases are mostly those, and are run again at once.
  *
  * Everything that ends is an event at once (explore_results.h), so nothing finished is lost.
  */

@@ -195,6 +195,22 @@ static char *steady_diff(const char *found)
     return io_format("%s", buf_str(&text));
 }
 
+static void take_place(struct ending *ending, const json_t *checks)
+{
+    size_t index;
+    json_t *check;
+    json_array_foreach(checks, index, check)
+    {
+        if (strcmp(json_string_value(json_object_get(check, "id")), "fired") != 0 ||
+            strcmp(json_string_value(json_object_get(check, "result")), "fail") != 0)
+            continue;
+        ending->claim = CLAIM_BROKEN;
+        ending_release(ending);
+        ending->said = io_format("the place was not met again");
+    }
+}
+
+/* Of the store alone: a judge's, whose ids begin with store/, or an audit's own. */
 static void take_checks(struct ending *ending, const json_t *checks)
 {
     size_t index;
@@ -202,18 +218,14 @@ static void take_checks(struct ending *ending, const json_t *checks)
     json_array_foreach(checks, index, check)
     {
         const char *id = json_string_value(json_object_get(check, "id"));
-        const char *result = json_string_value(json_object_get(check, "result"));
-        if (strcmp(id, "fired") == 0 && strcmp(result, "fail") == 0) {
-            ending->claim = CLAIM_BROKEN;
-            ending_release(ending);
-            ending->said = io_format("the place was not met again");
-        }
-        if (strncmp(id, "store/", 6) != 0 || strcmp(result, "fail") != 0)
+        if (strncmp(id, "store/", 6) == 0)
+            id += 6;
+        if (strcmp(json_string_value(json_object_get(check, "result")), "fail") != 0)
             continue;
         for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-            if (strcmp(audit_defs()[i].id, id + 6) == 0)
+            if (strcmp(audit_defs()[i].id, id) == 0)
                 ending->findings |= UINT32_C(1) << i;
-        if (strcmp(id + 6, "exact/files") == 0 && !ending->diff)
+        if (strcmp(id, "exact/files") == 0 && !ending->diff)
             ending->diff = steady_diff(json_string_value(json_object_get(check, "found")));
     }
 }
@@ -250,14 +262,32 @@ static char *last_line(const char *text, const char *folder)
     return io_format("%s", buf_str(&said));
 }
 
-void ending_read(struct ending *ending, const json_t *event)
+static int64_t count_execs(const json_t *event, size_t k)
 {
-    const json_t *runs = json_object_get(event, "runs");
-    const json_t *run = json_array_get(runs, json_array_size(runs) - 1);
+    const json_t *calls = json_object_get(event, "calls");
+    int64_t execs = 0;
+    size_t from = 0, to, index;
+    json_t *run;
+    json_array_foreach(json_object_get(event, "runs"), index, run)
+    {
+        to = from + (size_t)json_integer_value(json_object_get(run, "calls"));
+        for (; index == k && from < to; from++)
+            execs += strcmp(json_string_value(json_object_get(json_array_get(calls, from), "verb")),
+                            "exec") == 0;
+        from = to;
+    }
+    return execs;
+}
+
+void ending_read(struct ending *ending, const json_t *event, size_t k)
+{
+    const json_t *run = json_array_get(json_object_get(event, "runs"), k);
     const char *how = json_string_value(json_object_get(run, "how"));
     const char *error = json_string_value(json_object_get(event, "error"));
     const char *said = json_string_value(json_object_get(run, "stderr"));
     const char *folder = json_string_value(json_object_get(event, "folder"));
+    const json_t *checks = json_object_get(run, "checks"),
+                 *whole = json_object_get(event, "checks");
     *ending = (struct ending){.claim = CLAIM_BROKEN};
     ending->said = error || !how ? io_format("%s", error ? error : "no result")
                                  : last_line(said, folder ? folder : "");
@@ -268,13 +298,9 @@ void ending_read(struct ending *ending, const json_t *event)
                     : strcmp(how, "signaled") == 0 ? CLAIM_CRASH
                     : done                         ? CLAIM_DONE
                                                    : CLAIM_FAILED;
-    size_t index;
-    json_t *call;
-    json_array_foreach(json_object_get(event, "calls"), index, call)
-    {
-        ending->execs += strcmp(json_string_value(json_object_get(call, "verb")), "exec") == 0;
-    }
-    take_checks(ending, json_object_get(event, "checks"));
+    ending->execs = count_execs(event, k);
+    take_checks(ending, checks ? checks : whole);
+    take_place(ending, whole);
 }
 
 int explorer_check_undisturbed(const struct ending *ending, struct err *err)
@@ -378,13 +404,20 @@ static void on_event(void *context, json_t *event)
     if (!id)
         return;
     size_t index = strtoul(id, NULL, 10);
-    play->jobs[index].n_runs = json_array_size(json_object_get(event, "runs"));
+    struct explorer_job *job = &play->jobs[index];
     const json_t *runs = json_object_get(event, "runs");
-    const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
-    play->jobs[index].run_ms = json_integer_value(json_object_get(last, "ms"));
-    ending_read(&play->jobs[index].ending, event);
-    if (play->jobs[index].ret_event)
-        *play->jobs[index].ret_event = json_incref(event);
+    size_t n = json_array_size(runs);
+    job->run_ms = json_integer_value(json_object_get(json_array_get(runs, 0), "ms"));
+    ending_read(&job->ending, event, 0);
+    job->healed_by = -1;
+    if (n > 1 && job->ending.claim > CLAIM_BROKEN) {
+        struct ending last;
+        ending_read(&last, event, n - 1);
+        job->healed_by = ending_is_good(&last) ? (int)n - 1 : 0;
+        ending_release(&last);
+    }
+    if (job->ret_event)
+        *job->ret_event = json_incref(event);
     if (play->on_done)
         play->on_done(play->context, index);
 }

@@ -32,12 +32,12 @@ void explorer_release(struct explorer *explorer);
 struct explorer_job {
     const struct explore_case *item; /* NULL: nothing is killed */
     bool real;                       /* by executing, whatever the case says */
-    bool reruns;                     /* until it ends well */
+    bool reruns;                     /* after a bad end: until it ends well, or nothing changes */
     const char *record_path;         /* keeps this call there; NULL: none */
     uint32_t record_nth;
-    struct ending ending; /* of the last run; filled, the caller releases it */
-    size_t n_runs;        /* filled: how often the backend ran */
-    int64_t run_ms;       /* filled: what its last run took */
+    struct ending ending; /* of the first run; filled, the caller releases it */
+    int healed_by;        /* filled: the n-th rerun; 0: none; -1: there was none */
+    int64_t run_ms;       /* filled: what the first run took */
     json_t **ret_event;   /* the trial's event goes there, the caller's; NULL: to nobody */
 };
 
@@ -65,7 +65,7 @@ bool explorer_let_signals(const struct explorer_signals *signals);
 /* How many trials for each job keep a core busy, when a run takes so long and then settles. */
 unsigned explorer_flight(int64_t run_ms);
 
-/* Fills *ending from the event of a trial (runner.h). */
-void ending_read(struct ending *ending, const json_t *event);
+/* Fills *ending from the k-th run of a trial's event (runner.h). */
+void ending_read(struct ending *ending, const json_t *event, size_t k);
 
 #endif

@@ -173,7 +173,7 @@ void explore_add_outcome(const struct explore_case *item, struct buf *text)
     if (ending->claim > CLAIM_BROKEN)
         buf_add(text, item->retried ? " after a retry" : " without a retry");
     if (item->healed_by == 0)
-        buf_printf(text, "; %d reruns heal nothing", EXPLORE_RERUNS);
+        buf_printf(text, "; reruns heal nothing");
     else if (item->healed_by > 0)
         buf_printf(text, "; healed by rerun %d", item->healed_by);
     else if (ending->claim > CLAIM_BROKEN && !ending_is_good(ending))

@@ -358,7 +358,7 @@ static int rerun(struct replaying *replaying, struct explore_case *item, struct 
     replaying->explorer.keeps = false;
     int ret = explorer_play(&replaying->explorer, "rerunning", &job, 1, NULL, NULL, err);
     if (ret == 0 && job.ending.claim > CLAIM_BROKEN)
-        item->healed_by = ending_is_good(&job.ending) ? (int)job.n_runs - 1 : 0;
+        item->healed_by = job.healed_by;
     ending_release(&job.ending);
     return ret;
 }

@@ -159,11 +159,16 @@ static json_t *runs_json(const struct evidence *evidence)
     static const char *const how[] = {"exited", "signaled", "timeout"};
     json_t *list = json_array();
     for (size_t i = 0; i < evidence->n_runs; i++) {
-        const struct proc_result *proc = &evidence->runs[i].sandbox.proc;
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:I, s:o, s:o}", "how", how[proc->how], "code",
-                                        proc->code, "ms", (json_int_t)proc->ms, "stdout",
-                                        text_json(&proc->out), "stderr", text_json(&proc->err)));
+        const struct evidence_run *run = &evidence->runs[i];
+        const struct proc_result *proc = &run->sandbox.proc;
+        json_t *json =
+            json_pack("{s:s, s:i, s:I, s:I, s:o, s:o}", "how", how[proc->how], "code", proc->code,
+                      "ms", (json_int_t)proc->ms, "calls", (json_int_t)json_array_size(run->calls),
+                      "stdout", text_json(&proc->out), "stderr", text_json(&proc->err));
+        json_t *store = run->audit ? audit_report_json(run->audit) : NULL;
+        if (store)
+            json_object_update_new(json, store);
+        json_array_append_new(list, json);
     }
     return list;
 }

@@ -31,7 +31,9 @@ struct trial {
     /* Both of the explorer alone, borrowed; NULL: none. */
     const struct arming *arming;  /* a recording or a replay; its rules are the scenario's */
     const struct tree *reference; /* of the exact level, made before */
-    bool until_good;              /* of several plans: ends with the first rerun that ends well */
+    /* Of several plans: ends with the first run that ends well, or that is a rerun and changes no
+     * file; the machine is looked at after each. */
+    bool until_good;
 };
 
 struct trials {

@@ -330,6 +330,8 @@ static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err
 static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err)
 {
     CLEANUP(buf_release) struct buf json = BUF_INIT;
+    if (run->rules) /* already */
+        return 0;
     int ret = client_report(lab->setup->folder, run->machine, &json, err);
     if (ret == -ENOTCONN) {
         /* It may be on its way out still, and the audit needs to know that it is gone. */
@@ -387,8 +389,9 @@ int trial_read_ca(const char *fixtures_path, const char *fixture, struct buf *ca
     return ret < 0 ? ret : io_read_file(AT_FDCWD, key_path, key, 1 << 20, err);
 }
 
+/* *ret_found, where it is not NULL: the files that the exact level was told by. */
 static int audit_machine(struct lab *lab, size_t index, const char *fixture,
-                         struct audit_report *ret_report, struct err *err)
+                         struct audit_report *ret_report, struct tree *ret_found, struct err *err)
 {
     struct lab_machine *machine = &lab->machines[index];
     CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
@@ -422,7 +425,24 @@ static int audit_machine(struct lab *lab, size_t index, const char *fixture,
                                                            : &reference,
                                           .found = exact ? &found : NULL,
                                           .layers = layers};
-    return audit_run(&request, ret_report, err);
+    ret = audit_run(&request, ret_report, err);
+    if (ret == 0 && ret_found) {
+        *ret_found = found;
+        found = (struct tree){NULL, 0};
+    }
+    return ret;
+}
+
+/* A machine that a rule ended keeps its files, but for those of a disk of its own. */
+static bool lost_its_files(const struct lab *lab, const struct lab_machine *machine)
+{
+    return lab->scenario->disk_bytes > 0 && !state_vmm_pid(lab->setup->folder, machine->name);
+}
+
+/* They are looked at in a new boot. */
+static int revive_machine(struct lab *lab, struct lab_machine *machine, struct err *err)
+{
+    return state_vmm_pid(lab->setup->folder, machine->name) ? 0 : boot_machine(lab, machine, err);
 }
 
 static int audit_machines(struct lab *lab, struct err *err)
@@ -433,20 +453,21 @@ static int audit_machines(struct lab *lab, struct err *err)
         abort();
     for (size_t i = 0; i < wanted; i++) {
         struct lab_machine *machine = &lab->machines[i];
-        if (!state_vmm_pid(lab->setup->folder, machine->name)) {
-            /* A rule ended it. Its files are what they were; look at them in a new boot. */
-            if (lab->scenario->disk_bytes > 0) {
-                lab->evidence.vm_lost = true;
-                continue;
-            }
-            int ret = boot_machine(lab, machine, err);
-            if (ret < 0)
-                return ret;
+        struct audit_report *report = &lab->evidence.audits[lab->evidence.n_audits];
+        if (lost_its_files(lab, machine)) {
+            lab->evidence.vm_lost = true;
+            continue;
         }
+        int ret = revive_machine(lab, machine, err);
         bool each = lab->scenario->machines == MACHINES_EACH;
         size_t last = each ? i : lab->scenario->plan_count - 1;
-        int ret = audit_machine(lab, i, lab->scenario->plans[last].chosen,
-                                &lab->evidence.audits[lab->evidence.n_audits], err);
+        struct audit_report **done = &lab->evidence.runs[lab->evidence.n_runs - 1].audit;
+        if (*done) { /* it has just been looked at */
+            *report = **done;
+            free(*done);
+            *done = NULL;
+        } else if (ret == 0)
+            ret = audit_machine(lab, i, lab->scenario->plans[last].chosen, report, NULL, err);
         if (ret < 0)
             return err_wrap(err, ret, "audit");
         lab->evidence.n_audits++;
@@ -454,27 +475,47 @@ static int audit_machines(struct lab *lab, struct err *err)
     return 0;
 }
 
-/* Whether the run says so, and no check of the store finds anything: 1, 0 or -errno. */
-static int ended_well(struct lab *lab, size_t run, struct err *err)
+/* Whether the run says so, and no check of the store finds anything. */
+static bool ended_well(const struct evidence_run *run)
 {
-    const struct proc_result *proc = &lab->evidence.runs[run].sandbox.proc;
-    if (proc->how != PROC_EXITED || proc->code != 0)
-        return 0;
-    struct audit_report report;
-    int ret = audit_machine(lab, 0, lab->scenario->plans[run].chosen, &report, err);
-    if (ret < 0)
-        return ret;
+    const struct proc_result *proc = &run->sandbox.proc;
     unsigned findings = 0;
     for (int level = AUDIT_MUST; level <= AUDIT_EXACT; level++)
-        findings += audit_report_count(&report, (enum audit_level)level, AUDIT_FAIL);
-    audit_report_release(&report);
-    return findings == 0;
+        findings += audit_report_count(run->audit, (enum audit_level)level, AUDIT_FAIL);
+    return proc->how == PROC_EXITED && proc->code == 0 && findings == 0;
+}
+
+/* Looks at the k-th run's machine. *files: before the run, then behind it. Returns 1 when no
+ * further run would tell anything new, 0 or -errno. */
+static int look_after_run(struct lab *lab, size_t k, struct tree *files, struct err *err)
+{
+    struct evidence_run *run = &lab->evidence.runs[k];
+    CLEANUP(tree_release) struct tree found = {NULL, 0};
+    CLEANUP(tree_diffs_release) struct tree_diffs diffs = {.n = 1};
+    run->audit = calloc(1, sizeof *run->audit);
+    if (!run->audit)
+        abort();
+    int ret = read_rules(lab, run, err); /* the VMM says what went wrong with it */
+    if (ret == 0)
+        ret = revive_machine(lab, &lab->machines[0], err);
+    if (ret == 0)
+        ret = audit_machine(lab, 0, lab->scenario->plans[k].chosen, run->audit, &found, err);
+    if (ret < 0)
+        return ret;
+    bool well = ended_well(run);
+    if (k > 0 && !well)
+        ret = tree_compare(files, &found, (const char *const *)lab->layout.layers, &diffs, err);
+    const struct tree before = *files;
+    *files = found;
+    found = before;
+    return ret < 0 ? ret : well || diffs.n == 0;
 }
 
 /* One run after the other on one machine, or all at once, each on its own. */
 static int run_backends(struct lab *lab, struct err *err)
 {
     struct sandbox sandboxes[SCENARIO_MACHINES_MAX];
+    CLEANUP(tree_release) struct tree files = {NULL, 0};
     size_t n = lab->scenario->plan_count, started = 0, finished = 0;
     size_t at_once = lab->scenario->machines == MACHINES_EACH ? n : 1;
     int ret = 0;
@@ -495,13 +536,12 @@ static int run_backends(struct lab *lab, struct err *err)
             sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
         else
             err_wrap(err, ret, "backend");
-        if (ret < 0 || !lab->trial->until_good || finished < 2)
+        if (ret < 0 || !lab->trial->until_good)
             continue;
-        int good = ended_well(lab, finished - 1, err);
-        if (good < 0)
-            ret = good;
-        else if (good)
+        ret = look_after_run(lab, finished - 1, &files, err);
+        if (ret == 1)
             n = lab->evidence.n_runs = finished;
+        ret = ret < 0 ? ret : 0;
     }
     while (finished < started)
         sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
