@@ -200,6 +200,9 @@ void report_print(struct report *report, const struct run_outcome *outcome)
     if (report->terminal)
         fputs("\r\033[K", stderr);
     fprintf(report->out, "%s\n", report->backend_title);
+    if (report->copied)
+        fprintf(report->out, RUNNER_COPIED_NOTE ": what needs more is UNSUPPORTED\n",
+                report->copied);
     for (size_t i = 0; i < report->trials->count; i++)
         if (report->events[i])
             print_row(report, &report->trials->items[i], report->events[i]);

@@ -23,6 +23,7 @@ struct report {
     const char *backend;         /* as --backend has it; NULL: the command behind -- */
     const char *const *command;  /* behind --; NULL: none */
     const char *backend_title;
+    const char *copied; /* why machines are copied trees; NULL: they are not */
 };
 
 void report_release(struct report *report);

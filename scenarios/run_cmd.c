@@ -7,7 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../fakes/layout.h"
+#include "../fakes/container.h"
+#include "bundle.h"
 #include "cmdline.h"
 #include "report.h"
 #include "suite.h"
@@ -26,7 +27,7 @@ enum {
 };
 
 struct options {
-    const char *backend, *results;
+    const char *backend, *results, *evidence;
     const char *layouts[LIST_MAX + 1];
     size_t n_layouts;
     const char **globs;
@@ -38,7 +39,15 @@ struct options {
     unsigned long seed;
 };
 
-enum { OPT_BACKEND = 256, OPT_LAYOUT, OPT_DRIVER, OPT_RESULTS, OPT_KEEP, OPT_SHUFFLE };
+enum {
+    OPT_BACKEND = 256,
+    OPT_LAYOUT,
+    OPT_DRIVER,
+    OPT_RESULTS,
+    OPT_EVIDENCE,
+    OPT_KEEP,
+    OPT_SHUFFLE
+};
 
 static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0, "A file of scenarios/backends, or FILE.yaml", 0},
@@ -49,6 +58,8 @@ static const struct argp_option option_table[] = {
     {"driver", OPT_DRIVER, "D", 0, "Only the trials of this driver: smolvm, docker", 0},
     {"jobs", 'j', "N", 0, "How many machine calls work at once (the cores)", 0},
     {"results", OPT_RESULTS, "FILE", 0, "Append every event to it, as NDJSON", 0},
+    {"evidence", OPT_EVIDENCE, "DIR", 0,
+     "Write a file of each trial that ends badly to DIR: killpoint replay FILE plays it again", 0},
     {"keep", OPT_KEEP, NULL, 0, "Leave the machine of a trial that ends badly", 0},
     {"shuffle", OPT_SHUFFLE, "SEED", 0, "Start the trials in another order", 0},
     {0},
@@ -89,6 +100,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->jobs = (unsigned)number;
         return 0;
     case OPT_RESULTS: options->results = arg; return 0;
+    case OPT_EVIDENCE: options->evidence = arg; return 0;
     case OPT_KEEP: options->keep = true; return 0;
     case OPT_SHUFFLE:
         if (!parse_number(arg, UINT32_MAX, &options->seed))
@@ -233,14 +245,26 @@ static int prepare(struct play *play)
 
 /* --- playing ------------------------------------------------------------------------- */
 
+/* Where the events of a run go. */
+struct sink {
+    struct report *report;
+    struct bundle_maker maker; /* its folder NULL: no bundles are wanted */
+    struct err err;            /* why a bundle could not be written; "": they could */
+};
+
 static void on_event(void *context, json_t *event)
 {
-    report_event(context, event);
+    struct sink *sink = context;
+    const char *verdict = json_string_value(json_object_get(event, "verdict"));
+    report_event(sink->report, event);
+    if (sink->maker.folder && verdict && !verdict_is_fine(verdict_parse(verdict)))
+        bundle_write(&sink->maker, event, &sink->err);
 }
 
 static void on_progress(void *context, size_t done, size_t total, size_t bad)
 {
-    report_progress(context, done, total, bad);
+    struct sink *sink = context;
+    report_progress(sink->report, done, total, bad);
 }
 
 static int today(void)
@@ -269,12 +293,14 @@ static int exit_status(const struct run_outcome *outcome, size_t outdated)
     return known ? EXIT_AS_EXPECTED : EXIT_NOTHING;
 }
 
-static json_t *begin_event(const struct play *play)
+static json_t *begin_event(const struct play *play, const char *why_copied)
 {
     json_t *event = json_pack("{s:s, s:i, s:s, s:I}", "event", "begin", "version", 1, "backend",
                               play->backend.name, "trials", (json_int_t)play->chosen.count);
     if (play->options.shuffle)
         json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
+    if (why_copied)
+        json_object_set_new(event, "copied", json_string(why_copied));
     return event;
 }
 
@@ -298,17 +324,31 @@ static void send_event(struct report *report, json_t *event)
 static int play_all(struct play *play, struct report *report)
 {
     struct run_outcome outcome = {.interrupted = false};
-    struct err err;
+    struct err err, why;
+    const struct container_kind *kind;
+    if (runner_choose_kind(&kind, &why) < 0)
+        return cmdline_fail(NAME, EXIT_HARNESS, "%s", why.msg);
+    report->copied = kind == &container_copied ? why.msg : NULL;
+    struct sink sink = {
+        .report = report,
+        .maker = {.folder = play->options.evidence,
+                  .backend = play->options.backend,
+                  .command = play->options.command ? play->backend.command[DRIVER_SMOLVM] : NULL,
+                  .copied = report->copied,
+                  .trials = &play->chosen},
+        .err = {""}};
     const struct run_options run = {.backend = &play->backend,
+                                    .kind = kind,
+                                    .compares_bad = play->options.evidence != NULL,
                                     .trials = &play->order,
                                     .jobs =
                                         play->options.jobs ? play->options.jobs : cmdline_cores(),
                                     .keep = play->options.keep ? KEEP_BAD : KEEP_NONE,
                                     .on_event = on_event,
                                     .on_progress = report->terminal ? on_progress : NULL,
-                                    .context = report};
+                                    .context = &sink};
     int64_t start_ms = io_now_ms();
-    send_event(report, begin_event(play));
+    send_event(report, begin_event(play, report->copied));
     int ret = runner_run(&run, &outcome, &err);
     if (ret < 0)
         return cmdline_fail(NAME, ret == -EINVAL ? EXIT_USAGE : EXIT_HARNESS, "%s", err.msg);
@@ -323,6 +363,8 @@ static int play_all(struct play *play, struct report *report)
     if (report->failed_to_write)
         return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",
                             play->options.results);
+    if (sink.err.msg[0])
+        return cmdline_fail(NAME, EXIT_HARNESS, "could not write all evidence: %s", sink.err.msg);
     return cmdline_finish(NAME, status);
 }
 
