@@ -25,6 +25,8 @@
 struct container_kind {
     const char *option; /* of the VMM's command line */
     bool has_init;      /* containers have a first process, and a PID namespace with it */
+    /* -ENOTSUP: no machine can be in that folder; the text says what to do. */
+    int (*check_place)(const char *state_path, struct err *err);
     /* What is forked next is apart from the host. */
     int (*part)(struct err *err);
     int (*settle)(const struct record *record, struct err *err);

@@ -25,6 +25,20 @@
 #define SPARES "../../copies" /* from the machine's folder: of the state folder */
 #define DIGEST_DIGITS 16
 
+static int check_place(const char *state_path, struct err *err)
+{
+    struct statvfs vfs;
+    if (statvfs(state_path, &vfs) < 0)
+        return err_set(err, errno, "statvfs %s", state_path);
+    if (vfs.f_flag & (ST_NODEV | ST_NOEXEC))
+        return err_text(
+            err, ENOTSUP,
+            "machines are copied trees here, and %s is on a file system without "
+            "devices or programs (nodev, noexec): set KILLPOINT_STATE to another folder",
+            state_path);
+    return 0;
+}
+
 static int adopt(struct err *err)
 {
     return offspring_adopt(true, err);
@@ -49,21 +63,15 @@ static int open_copy(int machine_fd, struct err *err)
     return fd < 0 ? err_set(err, errno, "open the copied tree") : fd;
 }
 
-static int check_possible(int machine_fd, const struct layout *layout, const struct record *record,
-                          struct err *err)
+static int check_possible(const struct layout *layout, const struct record *record, struct err *err)
 {
     static const char why[] = "this needs mounts, and here machines are copied trees";
-    struct statvfs vfs;
     if (record->disk_bytes > 0)
         return err_text(err, ENOTSUP, "a disk of its own size: %s", why);
     if (record->read_only && record->read_only[0])
         return err_text(err, ENOTSUP, "read-only paths: %s", why);
     if (layout->host || layout->hide[0])
         return err_text(err, ENOTSUP, "the layout %s: %s", layout->name, why);
-    if (fstatvfs(machine_fd, &vfs) == 0 && vfs.f_flag & (ST_NODEV | ST_NOEXEC))
-        return err_text(err, ENOTSUP,
-                        "the state folder is on a file system without devices or programs (nodev, "
-                        "noexec): set KILLPOINT_STATE to another one");
     return 0;
 }
 
@@ -101,7 +109,7 @@ static int refresh(int machine_fd, const struct layout *layout, struct err *err)
 static int mount(int machine_fd, const struct layout *layout, const struct record *record,
                  struct err *err)
 {
-    int ret = check_possible(machine_fd, layout, record, err);
+    int ret = check_possible(layout, record, err);
     if (ret == 0 && faccessat(machine_fd, COPY, F_OK, 0) < 0)
         take_spare(machine_fd, layout);
     /* A VMM that was killed has collected nothing. */
@@ -161,6 +169,7 @@ static int show(const char *machine_path, pid_t vmm_pid, const struct layout *la
 
 const struct container_kind container_copied = {.option = "--copied",
                                                 .has_init = false,
+                                                .check_place = check_place,
                                                 .part = adopt,
                                                 .settle = settle,
                                                 .mount = mount,

@@ -181,6 +181,8 @@ static int run_start(struct smolvm_run *run)
             "WARN smolvm_fake: the machine is a copied tree, for containers are refused here "
             "(%s)\n",
             why.msg);
+    if (kind->check_place(run->state_path, &err) < 0)
+        return smolvm_run_own_error(run, &err);
     const struct boot boot = {.kind = kind,
                               .state_path = run->state_path,
                               .name = run->machine,

@@ -433,8 +433,8 @@ static int monitor(struct vmm *vmm, pid_t vmm_pid)
     int status = 0;
     while (waitpid(vmm_pid, &status, 0) < 0 && errno == EINTR)
         ;
+    unlinkat(vmm->machine_fd, "pid", 0); /* it runs no more, and the lock is still held */
     vmm->kind->bury();
-    unlinkat(vmm->machine_fd, "pid", 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

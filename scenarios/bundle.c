@@ -147,10 +147,13 @@ static void add_versions(json_t *bundle)
             json_sprintf("%s %s %s", kernel.sysname, kernel.release, kernel.machine));
 }
 
+/* As replay takes it, from whatever folder that is called. */
 static void add_backend(json_t *bundle, const struct bundle_maker *maker)
 {
-    json_t *backend =
-        json_pack("{s:s}", "name", maker->backend ? maker->backend : maker->command[0]);
+    const char *name = maker->backend ? maker->backend : maker->command[0];
+    CLEANUP(io_free) char *file = maker->backend ? realpath(name, NULL) : NULL;
+    bool is_file = file && (strchr(name, '/') || strstr(name, ".yaml"));
+    json_t *backend = json_pack("{s:s}", "name", is_file ? file : name);
     if (maker->command)
         json_object_set_new(backend, "command", list_json(maker->command));
     json_object_set_new(bundle, "backend", backend);

@@ -327,7 +327,7 @@ static int play_all(struct play *play, struct report *report)
     struct err err, why;
     const struct container_kind *kind;
     if (runner_choose_kind(&kind, &why) < 0)
-        return cmdline_fail(NAME, EXIT_HARNESS, "%s", why.msg);
+        return cmdline_fail(NAME, EXIT_USAGE, "%s", why.msg);
     report->copied = kind == &container_copied ? why.msg : NULL;
     struct sink sink = {
         .report = report,

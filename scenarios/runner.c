@@ -532,10 +532,17 @@ static void runner_release(struct runner *runner)
 int runner_choose_kind(const struct container_kind **ret_kind, struct err *ret_why)
 {
     CLEANUP(io_free) char *state_path = NULL;
+    struct err err;
     int ret = state_find(&state_path, ret_why);
-    if (ret == 0)
-        *ret_kind = container_choose(state_path, ret_why);
-    return ret;
+    if (ret < 0)
+        return ret;
+    const struct container_kind *kind = container_choose(state_path, ret_why);
+    if (kind->check_place(state_path, &err) < 0) {
+        *ret_why = err;
+        return -ENOTSUP;
+    }
+    *ret_kind = kind;
+    return 0;
 }
 
 int runner_run(const struct run_options *options, struct run_outcome *ret_outcome, struct err *err)

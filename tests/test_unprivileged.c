@@ -3,7 +3,8 @@
  * namespaces. Verdicts are the same as with privileges, but for what needs more, and nothing is
  * left behind.
  *
- * Started as `test_unprivileged --docker CMD…` this program takes the rules on and executes CMD.
+ * Started as `test_unprivileged --docker CMD…` this program takes the rules on and executes CMD;
+ * with --plainly it executes CMD alone.
  */
 #include "play.h"
 
@@ -403,6 +404,8 @@ static const char by_hand[] =
     "echo up >\"$KILLPOINT_STATE/up\"; smolvm machine cp \"$KILLPOINT_STATE/up\" t:/opt/up 2>&1 | "
     "grep -c .\n"
     "rm \"$KILLPOINT_STATE/up\"\n"
+    "script -qec 'smolvm machine exec -t --name t -- sh -c \"test -t 0 && echo terminal\"' "
+    "/dev/null </dev/null | tr -d '\\r'\n"
     "smolvm machine exec --name t -- sh -c 'sleep 600 >/dev/null 2>&1 & echo left'\n"
     "KILLPOINT_FAULTS='exec write:path=/root/g' smolvm machine exec --name t -- sh -c "
     "'echo no >/root/g' || echo $?\n"
@@ -424,10 +427,45 @@ static void a_machine_by_hand_keeps_what_it_was_told(void **state)
     buf_add_quoted(&quoted, by_hand);
     struct run done = run_sh("'%s' --docker sh -c %s", self, buf_str(&quoted));
     check_success(&done);
-    assert_string_equal(done.out, "1\n0\n/dev/null\n1\nleft\n137\n1\nkept\nup\ngone\n0\nkept\n");
+    assert_string_equal(done.out,
+                        "1\n0\n/dev/null\n1\nterminal\nleft\n137\n1\nkept\nup\ngone\n0\nkept\n");
     run_release(&done);
     check_nobody_left(*state, 0);
     check_no_files_left(*state);
+}
+
+/* --- other places -------------------------------------------------------------------------- */
+
+static const struct place {
+    const char *name;
+    const char *mount;  /* a shell command that mounts on ./m */
+    const char *before; /* of killpoint run */
+    int code;
+    const char *said;
+} places[] = {
+    {"no devices", "mount -t tmpfs -o nodev none m", "--docker", 2, "nodev"},
+    {"no programs", "mount -t tmpfs -o noexec none m", "--docker", 2, "set KILLPOINT_STATE"},
+    {"an overlay, which takes no other one upon itself",
+     "mkdir l u w && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m", "--plainly", 0,
+     "machines are copied trees, for containers are refused here (mount overlay on merged"},
+    {"memory with devices and programs", "mount -t tmpfs none m", "--plainly", 0, "1 passed, 0 "},
+};
+
+static void a_place_is_tried_out(void **state)
+{
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const struct place *place = &places[i];
+        struct run done =
+            run_sh("cd '%s' && rm -rf m l u w && mkdir m && unshare -m sh -c '%s && "
+                   "KILLPOINT_STATE=$PWD/m && export KILLPOINT_STATE && cd / && "
+                   "exec \"$@\" killpoint run --backend upstream install/undisturbed@" LAYOUT
+                   "' sh '%s' %s",
+                   (char *)*state, place->mount, self, place->before);
+        play_check_code(place->name, &done, place->code);
+        play_check_has(place->name, place->code ? done.err : done.out, place->said);
+        assert_string_equal(place->code ? done.out : done.err, "");
+        run_release(&done);
+    }
 }
 
 /* --- exploring ---------------------------------------------------------------------------------
@@ -453,6 +491,8 @@ int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--docker") == 0)
         return docker_main(argv + 2);
+    if (argc > 2 && strcmp(argv[1], "--plainly") == 0)
+        return execvp(argv[2], argv + 2);
     if (!realpath("/proc/self/exe", self))
         return 1;
     use_memory();
@@ -461,6 +501,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(nothing_that_a_backend_leaves_survives, play_set_up,
                                         play_tear_down),
         TEST(a_killed_runner_leaves_nobody),
+        TEST(a_place_is_tried_out),
         TEST(an_exploration_finds_the_same),
         TEST(verdicts_are_the_same_but_for_what_needs_more),
     };
