@@ -390,6 +390,7 @@ const struct container_kind container_namespaces = {.option = "--namespaces",
 /* All that a machine does and that may be refused, in folder, which is empty. */
 static int try_mounts(const char *folder, struct err *err)
 {
+    static const char *const below[] = {"layer/proc", "layer/dev"};
     char *none[] = {NULL}, *layers[] = {NULL, NULL};
     CLEANUP(io_free) char *layer = io_format("%s/layer", folder);
     const struct layout layout = {.layers = layers, .hide = none};
@@ -397,12 +398,18 @@ static int try_mounts(const char *folder, struct err *err)
     layers[0] = layer;
     CLEANUP(io_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int ret = fd < 0 ? err_set(err, errno, "open %s", folder) : make_folder(fd, "layer", 0755, err);
+    for (size_t i = 0; i < sizeof below / sizeof *below && ret == 0; i++)
+        ret = make_folder(fd, below[i], 0755, err);
     if (ret == 0)
         ret = settle(&record, err);
     io_close(&fd);
     /* Opened only now: a descriptor from before would lead into the host's mounts. */
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return ret < 0 ? ret : mount_files(fd, &layout, &record, err);
+    if (ret == 0)
+        ret = mount_files(fd, &layout, &record, err);
+    if (ret == 0 && fchdir(fd) < 0)
+        ret = err_set(err, errno, "enter %s", folder);
+    return ret < 0 ? ret : enter(&record, err);
 }
 
 static void __attribute__((noreturn)) try_all(const char *folder, int report_fd)

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../fault/offspring.h"
@@ -27,16 +28,18 @@
 
 static int check_place(const char *state_path, struct err *err)
 {
+    CLEANUP(io_free) char *path = io_format("%s/.null-%d", state_path, (int)getpid());
     struct statvfs vfs;
-    if (statvfs(state_path, &vfs) < 0)
-        return err_set(err, errno, "statvfs %s", state_path);
-    if (vfs.f_flag & (ST_NODEV | ST_NOEXEC))
-        return err_text(
-            err, ENOTSUP,
-            "machines are copied trees here, and %s is on a file system without "
-            "devices or programs (nodev, noexec): set KILLPOINT_STATE to another folder",
-            state_path);
-    return 0;
+    bool made = mknod(path, S_IFCHR | 0600, makedev(1, 3)) == 0;
+    CLEANUP(io_close) int fd = made ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    const char *why = fd < 0 ? strerror(errno) : "noexec";
+    unlink(path);
+    if (fd >= 0 && statvfs(state_path, &vfs) == 0 && !(vfs.f_flag & ST_NOEXEC))
+        return 0;
+    return err_text(err, ENOTSUP,
+                    "machines are copied trees here, and %s takes no %s (%s): set KILLPOINT_STATE "
+                    "to a folder on another file system",
+                    state_path, fd < 0 ? "devices" : "programs", why);
 }
 
 static int adopt(struct err *err)

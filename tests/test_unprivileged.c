@@ -443,8 +443,10 @@ static const struct place {
     int code;
     const char *said;
 } places[] = {
-    {"no devices", "mount -t tmpfs -o nodev none m", "--docker", 2, "nodev"},
-    {"no programs", "mount -t tmpfs -o noexec none m", "--docker", 2, "set KILLPOINT_STATE"},
+    {"no devices", "mount -t tmpfs -o nodev none m", "--docker", 2,
+     "takes no devices (Permission denied)"},
+    {"no programs", "mount -t tmpfs -o noexec none m", "--docker", 2,
+     "takes no programs (noexec): set KILLPOINT_STATE"},
     {"an overlay, which takes no other one upon itself",
      "mkdir l u w && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m", "--plainly", 0,
      "machines are copied trees, for containers are refused here (mount overlay on merged"},
