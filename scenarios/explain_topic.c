@@ -163,9 +163,7 @@ static const char *const verdict_docs[VERDICT_COUNT] = {
     [VERDICT_TIMEOUT] = "The backend was over its deadline (limits.run_ms).",
     [VERDICT_CRASH] = "The backend died by a signal: it claimed nothing.",
     [VERDICT_LEAK] = "All is right, but a process outlived the backend.",
-    [VERDICT_UNSUPPORTED] =
-        "The backend, or its machine, has not what is needed, or said so (status "
-        "77). Fine.",
+    [VERDICT_UNSUPPORTED] = "The backend or machine lacks what it needs, or said so (77). Fine.",
     [VERDICT_SKIP] = "Not played, as the expectation list says. Fine.",
     [VERDICT_UNRESOLVED] = "Nothing is wrong, but a rule never fired: the fault never was.",
     [VERDICT_ERROR] = "The harness or the adapter (status 99) broke: nothing is known.",
