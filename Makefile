@@ -39,7 +39,7 @@ PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-min
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 # Those that TEST_HEAVY=1 makes longer; one of them compares with a release build's faultrun.
 HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun \
-  test_killpoint_resume
+  test_killpoint_resume test_unprivileged
 # Not with a sanitizer's runtime: they play a static faultrun in a guest, weigh its memory, or try
 # a shell script.
 ifeq ($(VARIANT),asan)

@@ -382,7 +382,7 @@ static void on_seen(struct engine_tree *tree, const struct engine_event *event)
     struct vmm *vmm = traced->vmm;
     struct err err;
     if (traced->recorded && traced->call &&
-        recording_add(&vmm->recording, traced->call, vmm->machine_fd, event, &err) < 0)
+        recording_add(&vmm->recording, traced->call, event, &err) < 0)
         vmm->distrust = err;
     if (event->done && event->result == 0 && strcmp(event->address->place, "sync") == 0)
         vmm_synced(vmm);
@@ -476,7 +476,7 @@ static int spawn_traced(struct call *call, struct err *err)
     if (stops && !vmm->filter.program)
         ret = filter_build(FILTER_EXITS | FILTER_SENDS, &vmm->filter, err);
     if (ret == 0 && recorded)
-        ret = recording_begin(&vmm->recording, call, vmm->machine_fd, err);
+        ret = recording_begin(&vmm->recording, call, err);
     if (ret == 0)
         ret = spawn(call, stops ? &vmm->filter : NULL, err);
     if (ret < 0)

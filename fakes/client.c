@@ -12,6 +12,7 @@
 
 #include "../fault/home.h"
 #include "../fault/proc.h"
+#include "container.h"
 #include "reply.h"
 #include "state.h"
 #include "wire.h"
@@ -111,6 +112,7 @@ int client_boot(const struct boot *boot, pid_t *ret_vmm_pid, struct err *err)
     const char *argv[] = {program,
                           "_boot-vm",
                           boot->owner_fd >= 0 ? "--owned" : "--free",
+                          boot->kind->option,
                           boot->state_path,
                           boot->name,
                           boot->faults,

@@ -46,8 +46,11 @@ struct reply {
     }
 void reply_release(struct reply *reply);
 
+struct container_kind;
+
 /* How a boot is wanted. */
 struct boot {
+    const struct container_kind *kind;
     const char *state_path;
     const char *name;
     const char *faults; /* rules armed for the machine's whole run; NULL: none */

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -12,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -124,8 +127,8 @@ static int hide_folders(int disk_fd, const struct layout *layout, struct err *er
     return ret;
 }
 
-int container_mount(int machine_fd, const struct layout *layout, const struct record *record,
-                    struct err *err)
+static int mount_files(int machine_fd, const struct layout *layout, const struct record *record,
+                       struct err *err)
 {
     int ret = 0;
     if (record->disk_bytes > 0)
@@ -147,6 +150,29 @@ int container_mount(int machine_fd, const struct layout *layout, const struct re
     return ret < 0 ? ret : overlay_mount(machine_fd, disk_fd, layout, err);
 }
 
+static int unmount_files(int machine_fd, const struct layout *layout, struct err *err)
+{
+    (void)machine_fd, (void)layout;
+    return umount2("merged", MNT_DETACH) < 0 ? err_set(err, errno, "unmount the overlay") : 0;
+}
+
+/* The overlay itself writes to the upper. */
+static int refresh_upper(int machine_fd, const struct layout *layout, struct err *err)
+{
+    (void)machine_fd, (void)layout, (void)err;
+    return 0;
+}
+
+static int show_files(const char *machine_path, pid_t vmm_pid, const struct layout *layout,
+                      bool has_disk, char **ret_merged, char **ret_upper, struct err *err)
+{
+    (void)layout, (void)err;
+    *ret_merged = io_format("/proc/%d/root%s/merged", (int)vmm_pid, machine_path);
+    *ret_upper =
+        io_format("/proc/%d/root%s/%supper", (int)vmm_pid, machine_path, has_disk ? "disk/" : "");
+    return 0;
+}
+
 /* --- inside a container's first process ------------------------------------ */
 
 static const struct {
@@ -164,7 +190,7 @@ static const struct {
                  {"stderr", "/proc/self/fd/2"},
                  {"ptmx", "pts/ptmx"}};
 
-static int dev_fill(int dev_fd, struct err *err)
+int container_fill_dev(int dev_fd, struct err *err)
 {
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
         if (mknodat(dev_fd, devices[i].name, S_IFCHR | 0666,
@@ -175,8 +201,12 @@ static int dev_fill(int dev_fd, struct err *err)
         if (symlinkat(dev_links[i].target, dev_fd, dev_links[i].name) < 0)
             return err_set(err, errno, "make /dev/%s", dev_links[i].name);
     int ret = make_folder(dev_fd, "pts", 0755, err);
-    if (ret == 0)
-        ret = make_folder(dev_fd, "shm", 01777, err);
+    return ret < 0 ? ret : make_folder(dev_fd, "shm", 01777, err);
+}
+
+static int mount_in_dev(int dev_fd, struct err *err)
+{
+    int ret = container_fill_dev(dev_fd, err);
     if (ret == 0)
         ret = mount_at("devpts", dev_fd, "pts", "devpts", MS_NOSUID | MS_NOEXEC,
                        "newinstance,ptmxmode=0666,mode=0620", err);
@@ -240,8 +270,10 @@ static int pivot(int root_fd, struct err *err)
     return 0;
 }
 
-int container_enter(const struct record *record, struct err *err)
+static int enter(const struct record *record, struct err *err)
 {
+    if (unshare(CLONE_NEWNS) < 0)
+        return err_set(err, errno, "unshare mounts");
     if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
         return err_set(err, errno, "make mounts private");
     CLEANUP(io_close) int root_fd = open_folder(AT_FDCWD, "merged", err);
@@ -258,7 +290,7 @@ int container_enter(const struct record *record, struct err *err)
     if (ret < 0)
         return ret;
     CLEANUP(io_close) int dev_fd = open_folder(root_fd, "dev", err);
-    ret = dev_fd < 0 ? dev_fd : dev_fill(dev_fd, err);
+    ret = dev_fd < 0 ? dev_fd : mount_in_dev(dev_fd, err);
     return ret < 0 ? ret : pivot(root_fd, err);
 }
 
@@ -288,7 +320,9 @@ int container_confine(struct err *err)
     return 0;
 }
 
-int container_loopback_up(struct err *err)
+/* --- the VMM's own namespaces ------------------------------------------------ */
+
+static int loopback_up(struct err *err)
 {
     CLEANUP(io_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq request = {.ifr_name = "lo"};
@@ -296,4 +330,130 @@ int container_loopback_up(struct err *err)
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
         return err_set(err, errno, "bring up lo");
     return 0;
+}
+
+static int check_place(const char *state_path, struct err *err)
+{
+    (void)state_path, (void)err;
+    return 0;
+}
+
+static int part(struct err *err)
+{
+    const int all = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
+    return unshare(all) < 0 ? err_set(err, errno, "make the machine's namespaces") : 0;
+}
+
+static int mount_proc(struct err *err)
+{
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return err_set(err, errno, "mount /proc");
+    return 0;
+}
+
+static int settle(const struct record *record, struct err *err)
+{
+    int ret = mount_proc(err);
+    if (ret == 0 && sethostname(record->name, strlen(record->name)) < 0)
+        ret = err_set(err, errno, "sethostname");
+    return ret < 0 ? ret : loopback_up(err);
+}
+
+/* As first process of its namespace the VMM can reach every process of the machine. */
+static void kill_all(void)
+{
+    if (getpid() == 1)
+        kill(-1, SIGKILL);
+}
+
+/* The kernel did that with the namespace. */
+static void bury(void)
+{
+}
+
+const struct container_kind container_namespaces = {.option = "--namespaces",
+                                                    .has_init = true,
+                                                    .check_place = check_place,
+                                                    .part = part,
+                                                    .settle = settle,
+                                                    .mount = mount_files,
+                                                    .unmount = unmount_files,
+                                                    .refresh = refresh_upper,
+                                                    .enter = enter,
+                                                    .kill_all = kill_all,
+                                                    .bury = bury,
+                                                    .show = show_files};
+
+/* --- whether it can be had ----------------------------------------------------- */
+
+/* All that a machine does and that may be refused, in folder, which is empty. */
+static int try_mounts(const char *folder, struct err *err)
+{
+    static const char *const below[] = {"layer/proc", "layer/dev"};
+    char *none[] = {NULL}, *layers[] = {NULL, NULL};
+    CLEANUP(io_free) char *layer = io_format("%s/layer", folder);
+    const struct layout layout = {.layers = layers, .hide = none};
+    const struct record record = {.name = (char[]){"try"}};
+    layers[0] = layer;
+    CLEANUP(io_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int ret = fd < 0 ? err_set(err, errno, "open %s", folder) : make_folder(fd, "layer", 0755, err);
+    for (size_t i = 0; i < sizeof below / sizeof *below && ret == 0; i++)
+        ret = make_folder(fd, below[i], 0755, err);
+    if (ret == 0)
+        ret = settle(&record, err);
+    io_close(&fd);
+    /* Opened only now: a descriptor from before would lead into the host's mounts. */
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ret == 0)
+        ret = mount_files(fd, &layout, &record, err);
+    if (ret == 0 && fchdir(fd) < 0)
+        ret = err_set(err, errno, "enter %s", folder);
+    return ret < 0 ? ret : enter(&record, err);
+}
+
+static void __attribute__((noreturn)) try_all(const char *folder, int report_fd)
+{
+    struct err err = {""};
+    int ret = part(&err);
+    pid_t pid = ret < 0 ? -1 : fork();
+    if (pid == 0)
+        ret = try_mounts(folder, &err);
+    else if (pid > 0)
+        waitpid(pid, NULL, 0);
+    else if (ret == 0)
+        ret = err_set(&err, errno, "fork");
+    if (ret < 0)
+        io_write_all(report_fd, err.msg, strlen(err.msg));
+    _exit(0);
+}
+
+static int try_in(const char *folder, struct err *err)
+{
+    CLEANUP(io_close) int read_fd = -1;
+    CLEANUP(io_close) int write_fd = -1;
+    CLEANUP(buf_release) struct buf report = BUF_INIT;
+    int ret = io_pipe(&read_fd, &write_fd);
+    pid_t pid = ret < 0 ? ret : fork();
+    if (pid == 0)
+        try_all(folder, write_fd);
+    if (pid < 0)
+        return err_set(err, ret < 0 ? -ret : errno, "fork");
+    io_close(&write_fd);
+    ret = io_read_all(read_fd, &report, 4096);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return ret == 0 && report.len == 0 ? 0 : err_text(err, EPERM, "%s", buf_str(&report));
+}
+
+const struct container_kind *container_choose(const char *state_path, struct err *ret_why)
+{
+    /* Its name is a run's: what a killed one leaves is swept with theirs, under the same lock. */
+    CLEANUP(io_free) char *folder = io_format("%s/run-%d-try", state_path, (int)getpid());
+    CLEANUP(io_close) int lock_fd = -1;
+    if (state_lock(state_path, &lock_fd, ret_why) < 0 || io_make_dirs(folder, 0700, ret_why) < 0)
+        return &container_copied;
+    int ret = try_in(folder, ret_why);
+    io_remove_tree(AT_FDCWD, folder, NULL);
+    return ret < 0 ? &container_copied : &container_namespaces;
 }

@@ -93,3 +93,12 @@ bool faults_may_lose_files(const struct faults *faults)
             return true;
     return false;
 }
+
+bool faults_need_namespaces(const struct rule_set *rules)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->rules[i].action == RULE_SIGNAL &&
+            (rules->rules[i].scope == RULE_INIT_PROCESS || rules->rules[i].scope == RULE_VM))
+            return true;
+    return false;
+}

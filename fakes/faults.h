@@ -42,6 +42,9 @@ bool faults_kill_trees(const struct faults *faults, enum rule_call call, uint32_
 /* Whether one of the rules may lose files (lose=all): syncs are to be followed. */
 bool faults_may_lose_files(const struct faults *faults);
 
+/* Whether a rule is about the container's first process or the VM as a whole. */
+bool faults_need_namespaces(const struct rule_set *rules);
+
 /* [{"rule": "…", "fired": N}, …] */
 void faults_print_json(const struct faults *faults, struct buf *json);
 

@@ -20,10 +20,14 @@
 
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-int guest_init(struct guest *guest, const struct record *record, struct err *err)
+int guest_init(struct guest *guest, const struct container_kind *kind, const struct record *record,
+               struct err *err)
 {
     *guest = (struct guest)GUEST_INIT;
+    guest->kind = kind;
     guest->record = record;
+    if (!kind->has_init)
+        return 0;
     guest->own_pid_ns_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     return guest->own_pid_ns_fd < 0 ? err_set(err, errno, "open /proc/self/ns/pid") : 0;
 }
@@ -82,9 +86,7 @@ static int child_enter(const struct guest *guest, struct err *err)
             return err_set(err, errno, "join the container");
         return 0;
     }
-    if (unshare(CLONE_NEWNS) < 0)
-        return err_set(err, errno, "unshare mounts");
-    return container_enter(guest->record, err);
+    return guest->kind->enter(guest->record, err);
 }
 
 /* An init: it ends only when it is killed, and reaps what is left to it. */
@@ -164,14 +166,17 @@ static int child_execute(const char *const *argv, const char *const *env)
     return errnum;
 }
 
-/* A terminal of the guest's own devpts becomes 0, 1 and 2; its master goes to the VMM. */
-static int child_terminal(int report_fd)
+static int open_terminal(void)
 {
-    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    char name[64];
-    if (master < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof name) != 0)
+    return open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+/* The terminal becomes 0, 1 and 2; its master goes to the VMM. */
+static int child_terminal(int master, int report_fd)
+{
+    if (master < 0 || unlockpt(master) < 0)
         return -errno;
-    int slave = open(name, O_RDWR);
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR);
     if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
         return -errno;
     ssize_t n = wire_put_fd(report_fd, "T", 1, master);
@@ -190,11 +195,13 @@ struct child_ends {
     int in, out, err, report;
 };
 
-static void child_streams(const struct guest_command *command, const struct child_ends *ends)
+/* master: a terminal from outside; -1: the guest's own devpts has one. */
+static void child_streams(const struct guest_command *command, const struct child_ends *ends,
+                          int master)
 {
     int ret = 0;
     if (command->tty)
-        ret = child_terminal(ends->report);
+        ret = child_terminal(master < 0 ? open_terminal() : master, ends->report);
     else {
         int in = ends->in >= 0 ? ends->in : open("/dev/null", O_RDONLY);
         if (dup2(in, 0) < 0 || dup2(ends->out, 1) < 0 || dup2(ends->err, 2) < 0)
@@ -206,23 +213,35 @@ static void child_streams(const struct guest_command *command, const struct chil
         child_fail(ends->report, GUEST_SETUP, -ret, NULL);
 }
 
-static void child_agent(const struct agent_job *job, int report_fd)
+/*
+ * Nothing of ours is to be found where the guest may look. Not without a PID namespace: there the
+ * guest sees the host anyway, and a tracer without CAP_SYS_PTRACE would not see the process.
+ */
+static void child_hide(const struct guest *guest)
+{
+    if (guest->kind->has_init)
+        prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void child_agent(const struct guest *guest, const struct agent_job *job, int report_fd)
 {
     int low = report_fd < job->host_fd ? report_fd : job->host_fd;
     int high = report_fd < job->host_fd ? job->host_fd : report_fd;
     proc_close_others((const int[]){low, high}, 2);
     prctl(PR_SET_NAME, "smolvm-agent");
-    prctl(PR_SET_DUMPABLE, 0);
+    child_hide(guest);
     struct agent_result result;
     agent_run(job, &result);
     ssize_t n = write(report_fd, &result, sizeof result);
     _exit(n == (ssize_t)sizeof result ? 0 : 127);
 }
 
-/* While it still has the capability to; no_new_privs would take setuid programs away. */
+/* With the capability to, if there is one; no_new_privs takes setuid programs away. */
 static void child_filter(const struct guest_command *command, int report_fd)
 {
     int ret = command->filter ? filter_install(command->filter) : 0;
+    if (ret == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        ret = filter_install(command->filter);
     if (ret < 0)
         child_fail(report_fd, GUEST_SETUP, -ret, NULL);
 }
@@ -233,6 +252,8 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     struct err err;
     child_reset();
     setsid();
+    /* Without mounts the guest has no terminals. */
+    int master = command->tty && !guest->kind->has_init ? open_terminal() : -1;
     int ret = child_enter(guest, &err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
@@ -242,10 +263,9 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (command->agent) /* the agent belongs to the VM, not to the container */
         child_filter(command, ends->report);
     if (command->agent)
-        child_agent(command->agent, ends->report);
-    child_streams(command, ends);
-    /* From here on the guest may look at this process: there is nothing to be found. */
-    prctl(PR_SET_DUMPABLE, 0);
+        child_agent(guest, command->agent, ends->report);
+    child_streams(command, ends, master);
+    child_hide(guest);
     proc_close_others(&ends->report, 1);
     child_filter(command, ends->report);
     ret = container_confine(&err);
@@ -268,9 +288,13 @@ static void child_run(const struct guest *guest, const struct guest_command *com
 
 /* --- in the VMM --------------------------------------------------------------- */
 
-/* fork() whose child is in pid_ns_fd's PID namespace, or first in a new one (-1). */
+/* fork() whose child is in pid_ns_fd's PID namespace, or first in a new one (-1), if there are. */
 static pid_t fork_into(const struct guest *guest, int pid_ns_fd)
 {
+    if (!guest->kind->has_init) {
+        pid_t child = fork();
+        return child < 0 ? -errno : child;
+    }
     int ret = pid_ns_fd >= 0 ? setns(pid_ns_fd, CLONE_NEWPID) : unshare(CLONE_NEWPID);
     pid_t pid = ret < 0 ? -errno : fork();
     if (pid == 0)
@@ -297,8 +321,7 @@ static void main_child(const struct guest *guest, int report_fd)
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3; i++)
         dup2(null_fd, i);
-    int ret = unshare(CLONE_NEWNS) < 0 ? err_set(&err, errno, "unshare mounts")
-                                       : container_enter(guest->record, &err);
+    int ret = guest->kind->enter(guest->record, &err);
     if (ret == 0)
         ret = container_confine(&err);
     if (ret < 0)
@@ -309,6 +332,8 @@ static void main_child(const struct guest *guest, int report_fd)
 
 int guest_start_main(struct guest *guest, struct err *err)
 {
+    if (!guest->kind->has_init)
+        return 0;
     CLEANUP(io_close) int read_fd = -1;
     CLEANUP(io_close) int write_fd = -1;
     int ret = io_pipe(&read_fd, &write_fd);
@@ -371,9 +396,9 @@ int guest_spawn(struct guest *guest, const struct guest_command *command,
     int ret = make_streams(command, &process, &ends);
     if (ret < 0)
         return err_set(err, -ret, "pipes for the command");
-    process.joined = guest->main_pid > 0;
+    process.joined = guest->main_pid > 0 || !guest->kind->has_init;
     process.pid = fork_into(guest, guest->main_pid_ns_fd);
-    if (process.pid == -ENOMEM && process.joined) {
+    if (process.pid == -ENOMEM && guest->main_pid > 0) {
         /* The namespace is dying, though its first process is not reaped yet. */
         guest_main_ended(guest);
         process.joined = false;

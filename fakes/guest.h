@@ -3,7 +3,8 @@
  *
  * While the main command lives, a command joins its PID and mount namespaces, as `crun
  * exec` does, and dies with it: the kernel kills a PID namespace when its first process
- * ends. While none lives, each command is the first process of a container of its own.
+ * ends. While none lives, each command is the first process of a container of its own. Where
+ * containers have no first process (container.h), commands run as if the main one lived.
  *
  * A command is started in two steps. guest_spawn() leaves it set up but waiting, so that
  * it can be traced, or killed before it began; guest_go() lets it run. Its set-up can
@@ -21,6 +22,7 @@
 #include "container.h"
 
 struct guest {
+    const struct container_kind *kind;
     const struct record *record; /* borrowed */
     int own_pid_ns_fd;           /* /proc/self/ns/pid */
     pid_t main_pid;              /* 0: no main command lives */
@@ -29,13 +31,15 @@ struct guest {
 };
 #define GUEST_INIT                                                                                 \
     {                                                                                              \
-        NULL, -1, 0, -1, -1, -1                                                                    \
+        NULL, NULL, -1, 0, -1, -1, -1                                                              \
     }
 
-int guest_init(struct guest *guest, const struct record *record, struct err *err);
+int guest_init(struct guest *guest, const struct container_kind *kind, const struct record *record,
+               struct err *err);
 void guest_release(struct guest *guest);
 
-/* Starts the main command, the built-in init, and returns when it is set up. */
+/* Starts the main command, the built-in init, and returns when it is set up. None is, where
+ * containers have no first process. */
 int guest_start_main(struct guest *guest, struct err *err);
 /* The caller reaped main_pid: from now on no main command lives. */
 void guest_main_ended(struct guest *guest);

@@ -30,6 +30,7 @@ void layout_release(struct layout *layout)
     free(layout->debian_version);
     io_free_list(&layout->layers);
     io_free_list(&layout->hide);
+    io_free_list(&layout->packages);
     io_free_list(&layout->hooks);
     *layout = (struct layout)LAYOUT_INIT;
 }
@@ -93,15 +94,40 @@ static int strings_read(const json_t *array, const char *folder, char ***ret_str
     return 0;
 }
 
+static int name_compare(const void *a, const void *b)
+{
+    const char *const *left = a, *const *right = b;
+    return strcmp(*left, *right);
+}
+
+static int packages_read(json_t *object, char ***ret_packages)
+{
+    const char *name;
+    json_t *version;
+    size_t count = 0;
+    CLEANUP(io_free_list) char **packages = calloc(json_object_size(object) + 1, sizeof *packages);
+    if (!packages)
+        abort();
+    json_object_foreach(object, name, version)
+    {
+        if (!json_is_string(version))
+            return -EINVAL;
+        packages[count++] = io_format("%s %s", name, json_string_value(version));
+    }
+    qsort(packages, count, sizeof *packages, name_compare);
+    *ret_packages = steal_ptr(&packages);
+    return 0;
+}
+
 static int layout_parse(json_t *root, const char *folder, struct layout *layout)
 {
     const char *name, *title, *suite, *digest, *debian_version;
-    json_t *layers, *hide, *hooks;
+    json_t *layers, *hide, *hooks, *packages;
     int host;
-    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:o, s:o, s:o}", "name", &name,
+    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:o, s:o, s:o, s:o}", "name", &name,
                     "title", &title, "suite", &suite, "digest", &digest, "debian_version",
                     &debian_version, "host", &host, "roots", &layout->roots, "layers", &layers,
-                    "hide", &hide, "hooks", &hooks) < 0)
+                    "hide", &hide, "hooks", &hooks, "packages", &packages) < 0)
         return -EINVAL;
     layout->name = text_copy(name);
     layout->title = text_copy(title);
@@ -110,7 +136,8 @@ static int layout_parse(json_t *root, const char *folder, struct layout *layout)
     layout->debian_version = text_copy(debian_version);
     layout->host = host;
     if (strings_read(layers, folder, &layout->layers) < 0 || !layout->layers[0] ||
-        strings_read(hide, NULL, &layout->hide) < 0)
+        strings_read(hide, NULL, &layout->hide) < 0 ||
+        packages_read(packages, &layout->packages) < 0)
         return -EINVAL;
     return strings_read(hooks, NULL, &layout->hooks);
 }
@@ -140,12 +167,6 @@ int layout_open(const char *name, struct layout *ret_layout, struct err *err)
     *ret_layout = layout;
     layout = (struct layout)LAYOUT_INIT;
     return 0;
-}
-
-static int name_compare(const void *a, const void *b)
-{
-    const char *const *left = a, *const *right = b;
-    return strcmp(*left, *right);
 }
 
 static void dir_close(DIR **dir)

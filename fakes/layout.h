@@ -4,8 +4,8 @@
  * `ci/layouts NAME` builds one; here they are only read. They lie in $KILLPOINT_LAYOUTS, else
  * in the nearest folder `layouts` above this program's file, which in a clone is
  * build/layouts. One layout is one folder:
- *   NAME/layout.json   what it is; struct layout has its keys, `packages` (name to version)
- *                      and `recipe` (what it was built from) aside
+ *   NAME/layout.json   what it is; struct layout has its keys, `recipe` (what it was built
+ *                      from) aside
  *   NAME/root/         the tree; read-only for everybody, it is an overlay's lower
  *
  * The layout `host` has no tree of its own, its only layer is /. What it hides cannot be a
@@ -26,6 +26,7 @@ struct layout {
     char *debian_version; /* the tree's /etc/debian_version: "12.11" */
     char **layers;        /* absolute paths of read-only trees, topmost first */
     char **hide;          /* absolute guest paths that the guest must find empty */
+    char **packages;      /* "NAME VERSION", sorted */
     char **hooks;         /* names of the hooks in /etc/ca-certificates/update.d */
     int roots;            /* roots that ca-certificates.conf enables; local CAs not counted */
     bool host;            /* the layers are this machine's own files */

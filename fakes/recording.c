@@ -12,6 +12,7 @@
 #include "call.h"
 #include "call_output.h"
 #include "upper.h"
+#include "vmm.h"
 
 #define CALL_FILE_MAX_BYTES (1u << 20)
 #define ZERO_STATE "00000000000000000000000000000000"
@@ -52,22 +53,24 @@ static char *describe_call(const struct call *call)
     return text;
 }
 
-static int save_state(int dir_fd, const char *state, int machine_fd, struct err *err)
+static int save_state(int dir_fd, const char *state, const struct vmm *vmm, struct err *err)
 {
     if (faccessat(dir_fd, state, F_OK, 0) == 0)
         return 0;
+    int ret = vmm->kind->refresh(vmm->machine_fd, &vmm->layout, err);
+    if (ret < 0)
+        return ret;
     if (mkdirat(dir_fd, state, 0700) < 0)
         return err_set(err, errno, "mkdir %s", state);
     char sum[UPPER_SUM_LEN + 1];
     CLEANUP(io_close) int fd = openat(dir_fd, state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_set(err, errno, "open %s", state);
-    int ret = upper_copy(machine_fd, fd, sum, err);
+    ret = upper_copy(vmm->machine_fd, fd, sum, err);
     return ret < 0 ? ret : io_write_file(fd, "sum", sum, UPPER_SUM_LEN, 0600, err);
 }
 
-int recording_begin(struct recording *recording, const struct call *call, int machine_fd,
-                    struct err *err)
+int recording_begin(struct recording *recording, const struct call *call, struct err *err)
 {
     CLEANUP(io_free) char *text = describe_call(call);
     int ret = io_make_dirs(recording->path, 0700, err);
@@ -81,10 +84,10 @@ int recording_begin(struct recording *recording, const struct call *call, int ma
     if (!recording->points || !recording->places)
         return err_set(err, errno, "write in %s", recording->path);
     ret = io_write_file(recording->dir_fd, "call.json", text, strlen(text), 0600, err);
-    return ret < 0 ? ret : save_state(recording->dir_fd, ZERO_STATE, machine_fd, err);
+    return ret < 0 ? ret : save_state(recording->dir_fd, ZERO_STATE, call->vmm, err);
 }
 
-int recording_add(struct recording *recording, const struct call *call, int machine_fd,
+int recording_add(struct recording *recording, const struct call *call,
                   const struct engine_event *event, struct err *err)
 {
     CLEANUP(buf_release) struct buf address = BUF_INIT;
@@ -112,7 +115,7 @@ int recording_add(struct recording *recording, const struct call *call, int mach
         return err_set(err, errno, "write the points");
     }
     free(line);
-    return save_state(recording->dir_fd, event->after, machine_fd, err);
+    return save_state(recording->dir_fd, event->after, call->vmm, err);
 }
 
 static int finish_file(FILE **file)

@@ -44,9 +44,8 @@ struct recording {
 void recording_release(struct recording *recording);
 
 /* The call begins. Makes the folder, and saves the first state. */
-int recording_begin(struct recording *recording, const struct call *call, int machine_fd,
-                    struct err *err);
-int recording_add(struct recording *recording, const struct call *call, int machine_fd,
+int recording_begin(struct recording *recording, const struct call *call, struct err *err);
+int recording_add(struct recording *recording, const struct call *call,
                   const struct engine_event *event, struct err *err);
 /* The last of its processes is gone. */
 int recording_end(struct recording *recording, const struct call *call,

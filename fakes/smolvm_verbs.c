@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "layout.h"
+#include "container.h"
 #include "smolvm_calls.h"
 #include "smolvm_list.h"
 #include "smolvm_text.h"
@@ -173,7 +173,18 @@ static int run_start(struct smolvm_run *run)
     say_starting(run, &record);
     CLEANUP(reply_release) struct reply forced = REPLY_INIT;
     forced.status = -1;
-    const struct boot boot = {.state_path = run->state_path,
+    struct err why;
+    const struct container_kind *kind = container_choose(run->state_path, &why);
+    if (kind == &container_copied)
+        buf_printf(
+            &run->err,
+            "WARN smolvm_fake: the machine is a copied tree, for containers are refused here "
+            "(%s)\n",
+            why.msg);
+    if (kind->check_place(run->state_path, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    const struct boot boot = {.kind = kind,
+                              .state_path = run->state_path,
                               .name = run->machine,
                               .faults = run->faults,
                               .ret_reply = &forced,

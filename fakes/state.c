@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -43,12 +45,22 @@ static void dir_close(DIR **dir)
 
 /* --- where the state lives -------------------------------------------------- */
 
+/*
+ * A container's /dev/shm takes no devices and no programs. That matters where no overlay can be
+ * mounted over it, as without CAP_SYS_ADMIN.
+ */
+static bool shm_serves(const struct statvfs *vfs)
+{
+    return !(vfs->f_flag & (ST_NODEV | ST_NOEXEC)) || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) > 0;
+}
+
 static bool shm_is_large(void)
 {
     struct statvfs vfs;
     /* The size, not what is free: the place must not change while machines fill it. */
     return statvfs("/dev/shm", &vfs) == 0 &&
-           (uint64_t)vfs.f_blocks * vfs.f_frsize >= SHM_MIN_BYTES && access("/dev/shm", W_OK) == 0;
+           (uint64_t)vfs.f_blocks * vfs.f_frsize >= SHM_MIN_BYTES &&
+           access("/dev/shm", W_OK) == 0 && shm_serves(&vfs);
 }
 
 static char *default_path(void)

@@ -43,8 +43,9 @@ void record_release(struct record *record);
 
 /*
  * Where the state lives: $KILLPOINT_STATE, else $SMOLVM_DATA_DIR, else
- * /dev/shm/killpoint-UID where that file system has 1 GiB, else $TMPDIR/killpoint-UID
- * (TMPDIR unset: /tmp). Made with mode 0700 when missing. The caller frees *ret_path.
+ * /dev/shm/killpoint-UID where that file system has 1 GiB (and, without CAP_SYS_ADMIN, takes
+ * devices and programs), else $TMPDIR/killpoint-UID (TMPDIR unset: /tmp). Made with mode 0700 when
+ * missing. The caller frees *ret_path.
  */
 int state_find(char **ret_path, struct err *err);
 

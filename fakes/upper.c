@@ -11,53 +11,56 @@
 #include <xxhash.h>
 
 /* A file with several names, and the first of them in the copy. */
-struct twin {
+struct upper_twin {
     dev_t dev;
     ino_t ino;
     char *path;
-    struct twin *next;
+    struct upper_twin *next;
 };
 
-struct copy {
-    int to_root_fd;
-    struct twin *twins;
-    XXH3_state_t *hash;         /* of the entry that is being copied */
-    uint64_t sum_low, sum_high; /* of all entries' hashes, in whatever order they come */
-};
-
-static void copy_release(struct copy *copy)
+int upper_copier_init(struct upper_copier *copier, int to_root_fd, struct err *err)
 {
-    while (copy->twins) {
-        struct twin *twin = copy->twins;
-        copy->twins = twin->next;
+    *copier = (struct upper_copier){.to_root_fd = fcntl(to_root_fd, F_DUPFD_CLOEXEC, 0),
+                                    .hash = XXH3_createState()};
+    if (!copier->hash)
+        abort();
+    XXH3_128bits_reset(copier->hash);
+    return copier->to_root_fd < 0 ? err_set(err, errno, "dup") : 0;
+}
+
+void upper_copier_release(struct upper_copier *copier)
+{
+    while (copier->twins) {
+        struct upper_twin *twin = copier->twins;
+        copier->twins = twin->next;
         free(twin->path);
         free(twin);
     }
-    io_close(&copy->to_root_fd);
-    XXH3_freeState(copy->hash);
+    io_close(&copier->to_root_fd);
+    XXH3_freeState(copier->hash);
 }
 
-static const char *find_twin(struct copy *copy, const struct stat *st, const char *path)
+static const char *find_twin(struct upper_copier *copy, const struct stat *st, const char *path)
 {
-    if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+    if (!path || S_ISDIR(st->st_mode) || st->st_nlink < 2)
         return NULL;
-    for (struct twin *at = copy->twins; at; at = at->next)
+    for (struct upper_twin *at = copy->twins; at; at = at->next)
         if (at->dev == st->st_dev && at->ino == st->st_ino)
             return at->path;
-    struct twin *twin = malloc(sizeof *twin);
+    struct upper_twin *twin = malloc(sizeof *twin);
     if (!twin)
         abort();
-    *twin = (struct twin){st->st_dev, st->st_ino, io_format("%s", path), copy->twins};
+    *twin = (struct upper_twin){st->st_dev, st->st_ino, io_format("%s", path), copy->twins};
     copy->twins = twin;
     return NULL;
 }
 
-static void add_text(struct copy *copy, const char *text)
+static void add_text(struct upper_copier *copy, const char *text)
 {
     XXH3_128bits_update(copy->hash, text, strlen(text) + 1);
 }
 
-static int copy_content(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
+static int copy_content(struct upper_copier *copy, int from_dir_fd, int to_dir_fd, const char *name)
 {
     CLEANUP(io_close) int from = openat(from_dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     CLEANUP(io_close)
@@ -76,7 +79,8 @@ static int copy_content(struct copy *copy, int from_dir_fd, int to_dir_fd, const
 }
 
 /* Both paths are of /proc/self/fd: these calls have no form with a folder's descriptor. */
-static int copy_attributes(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
+static int copy_attributes(struct upper_copier *copy, int from_dir_fd, int to_dir_fd,
+                           const char *name)
 {
     CLEANUP(io_free) char *from = io_format("/proc/self/fd/%d/%s", from_dir_fd, name);
     CLEANUP(io_free) char *to = io_format("/proc/self/fd/%d/%s", to_dir_fd, name);
@@ -95,15 +99,15 @@ static int copy_attributes(struct copy *copy, int from_dir_fd, int to_dir_fd, co
 }
 
 /* The entry's hash is full. */
-static void add_entry(struct copy *copy)
+static void add_entry(struct upper_copier *copy)
 {
     XXH128_hash_t hash = XXH3_128bits_digest(copy->hash);
     copy->sum_low += hash.low64;
     copy->sum_high += hash.high64;
 }
 
-static int copy_metadata(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
-                         const struct stat *st)
+int upper_copier_add_metadata(struct upper_copier *copy, int from_dir_fd, int to_dir_fd,
+                              const char *name, const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
     /* First, for it takes a file's capabilities and set-id bits away. */
@@ -117,10 +121,10 @@ static int copy_metadata(struct copy *copy, int from_dir_fd, int to_dir_fd, cons
     return utimensat(to_dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
+static int copy_folder(struct upper_copier *copy, int from_dir_fd, int to_dir_fd, const char *name,
                        const char *path);
 
-static int copy_link(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name)
+static int copy_link(struct upper_copier *copy, int from_dir_fd, int to_dir_fd, const char *name)
 {
     char target[4096];
     ssize_t len = readlinkat(from_dir_fd, name, target, sizeof target - 1);
@@ -131,7 +135,7 @@ static int copy_link(struct copy *copy, int from_dir_fd, int to_dir_fd, const ch
     return symlinkat(target, to_dir_fd, name) < 0 ? -errno : 0;
 }
 
-static void begin_entry(struct copy *copy, const char *path, const struct stat *st)
+static void begin_entry(struct upper_copier *copy, const char *path, const struct stat *st)
 {
     const uint64_t numbers[] = {st->st_mode,
                                 st->st_uid,
@@ -141,12 +145,12 @@ static void begin_entry(struct copy *copy, const char *path, const struct stat *
                                 (uint64_t)st->st_mtim.tv_sec,
                                 (uint64_t)st->st_mtim.tv_nsec};
     XXH3_128bits_reset(copy->hash);
-    add_text(copy, path);
+    add_text(copy, path ? path : "");
     XXH3_128bits_update(copy->hash, numbers, sizeof numbers);
 }
 
-static int copy_entry(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
-                      const char *path)
+int upper_copier_add(struct upper_copier *copy, int from_dir_fd, int to_dir_fd, const char *name,
+                     const char *path)
 {
     struct stat st;
     int ret = 0;
@@ -168,7 +172,7 @@ static int copy_entry(struct copy *copy, int from_dir_fd, int to_dir_fd, const c
     else if (!S_ISDIR(st.st_mode))
         ret = mknodat(to_dir_fd, name, st.st_mode, st.st_rdev) < 0 ? -errno : 0;
     if (ret == 0)
-        ret = copy_metadata(copy, from_dir_fd, to_dir_fd, name, &st);
+        ret = upper_copier_add_metadata(copy, from_dir_fd, to_dir_fd, name, &st);
     add_entry(copy);
     return ret;
 }
@@ -185,8 +189,14 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Sorted: which of a file's names comes first is the same in every copy. */
-static int read_names(DIR *dir, char ***ret_names)
+int upper_read_names(int dir_fd, char ***ret_names)
 {
+    CLEANUP(dir_close) DIR *dir = fdopendir(dir_fd);
+    if (!dir) {
+        int ret = -errno;
+        close(dir_fd);
+        return ret;
+    }
     char **names = calloc(1, sizeof *names);
     size_t count = 0;
     struct dirent *entry;
@@ -205,7 +215,7 @@ static int read_names(DIR *dir, char ***ret_names)
     return -errno;
 }
 
-static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const char *name,
+static int copy_folder(struct upper_copier *copy, int from_dir_fd, int to_dir_fd, const char *name,
                        const char *path)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -213,26 +223,24 @@ static int copy_folder(struct copy *copy, int from_dir_fd, int to_dir_fd, const 
         return -errno;
     CLEANUP(io_close) int to_fd = openat(to_dir_fd, name, flags);
     CLEANUP(io_close) int from_fd = openat(from_dir_fd, name, flags);
-    CLEANUP(dir_close) DIR *dir = from_fd < 0 ? NULL : fdopendir(from_fd);
-    if (!dir || to_fd < 0)
+    int list_fd = from_fd < 0 || to_fd < 0 ? -1 : openat(from_fd, ".", flags);
+    if (list_fd < 0)
         return -errno;
-    int here = steal_fd(&from_fd);
     CLEANUP(io_free_list) char **names = NULL;
-    int ret = read_names(dir, &names);
+    int ret = upper_read_names(list_fd, &names);
     for (char **at = names; ret == 0 && *at; at++) {
         CLEANUP(io_free) char *below = io_format("%s/%s", path, *at);
-        ret = copy_entry(copy, here, to_fd, *at, below);
+        ret = upper_copier_add(copy, from_fd, to_fd, *at, below);
     }
     return ret;
 }
 
 int upper_copy(int from_fd, int to_fd, char ret_sum[UPPER_SUM_LEN + 1], struct err *err)
 {
-    CLEANUP(copy_release)
-    struct copy copy = {.to_root_fd = fcntl(to_fd, F_DUPFD_CLOEXEC, 0), .hash = XXH3_createState()};
-    if (!copy.hash)
-        abort();
-    int ret = copy.to_root_fd < 0 ? -errno : copy_entry(&copy, from_fd, to_fd, "upper", "upper");
+    CLEANUP(upper_copier_release) struct upper_copier copy;
+    int ret = upper_copier_init(&copy, to_fd, err);
+    if (ret == 0)
+        ret = upper_copier_add(&copy, from_fd, to_fd, "upper", "upper");
     if (ret < 0)
         return err_set(err, -ret, "copy the upper folder");
     if (ret_sum)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,6 +19,7 @@
 #include "vmm_rules.h"
 
 #define EXIT_DEADLINE_MS 5000
+#define KILL_AGAIN_MS 20
 
 /* What the boot tells its starter, through stdout. */
 static void tell(const struct buf *pairs)
@@ -68,10 +68,26 @@ static int start_main(struct vmm *vmm, struct err *err)
     return ret;
 }
 
-/* The first process of a namespace is reaped last, after the traced ones that joined it. */
+/* Everybody of the machine but the VMM. Returns whether nobody is left. */
+static bool end_guests(struct vmm *vmm)
+{
+    int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
+    vmm->kind->kill_all();
+    bool left = loop_reap(&vmm->loop);
+    while (left && io_now_ms() < deadline_ms) {
+        left = loop_reap_until(&vmm->loop, io_now_ms() + KILL_AGAIN_MS);
+        vmm->kind->kill_all();
+    }
+    return !left;
+}
+
+/* The first process of a namespace is reaped last, after the traced ones that joined it. Where
+ * there is none, those that would have joined it end. */
 static int end_main(struct vmm *vmm, struct err *err)
 {
     int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
+    if (!vmm->kind->has_init)
+        return end_guests(vmm) ? 0 : err_text(err, ETIMEDOUT, "the machine's processes do not end");
     vmm_kill_main(vmm);
     loop_reap(&vmm->loop);
     while (vmm->guest.main_pid > 0) {
@@ -85,12 +101,12 @@ static int end_main(struct vmm *vmm, struct err *err)
 int vmm_replace_files(struct vmm *vmm, const struct replay *replay, struct err *err)
 {
     int ret = end_main(vmm, err);
-    if (ret == 0 && umount2("merged", MNT_DETACH) < 0)
-        ret = err_set(err, errno, "unmount the overlay");
+    if (ret == 0)
+        ret = vmm->kind->unmount(vmm->machine_fd, &vmm->layout, err);
     if (ret == 0)
         ret = replay_place(replay, vmm->machine_fd, err);
     if (ret == 0)
-        ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
+        ret = vmm->kind->mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
     return ret < 0 ? ret : start_main(vmm, err);
 }
 
@@ -109,7 +125,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
     CLEANUP(faults_release) struct faults armed = FAULTS_INIT;
     if (in_call(vmm)) /* it counts by the rules that are armed */
         return err_text(err, EBUSY, "a call to the machine has not ended");
-    int ret = faults_parse(&armed, rules, err);
+    int ret = vmm_parse_faults(vmm, &armed, rules, err);
     if (ret == 0)
         ret = state_read(vmm->state_path, vmm->record.name, &record, err);
     if (ret < 0)
@@ -175,19 +191,14 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
     prctl(PR_SET_NAME, "smolvm-vmm");
     if (fchdir(vmm->machine_fd) < 0)
         return err_set(err, errno, "enter the machine's folder");
-    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-        return err_set(err, errno, "mount /proc");
-    if (sethostname(vmm->record.name, strlen(vmm->record.name)) < 0)
-        return err_set(err, errno, "sethostname");
-    int ret = container_loopback_up(err);
+    int ret = vmm->kind->settle(&vmm->record, err);
     if (ret == 0)
-        ret = container_mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
+        ret = vmm->kind->mount(vmm->machine_fd, &vmm->layout, &vmm->record, err);
     if (ret == 0)
         ret = loop_init(&vmm->loop, on_child, NULL, NULL, err);
     engine_init(&vmm->engine, &vmm->loop);
     if (ret == 0)
-        ret = guest_init(&vmm->guest, &vmm->record, err);
+        ret = guest_init(&vmm->guest, vmm->kind, &vmm->record, err);
     if (ret == 0)
         ret = start_main(vmm, err);
     if (ret < 0)
@@ -201,16 +212,6 @@ static int boot(struct vmm *vmm, bool owned, struct err *err)
     if (owned)
         loop_watch(&vmm->loop, &vmm->owner, STDIN_FILENO, EPOLLIN);
     return 0;
-}
-
-/* As first process of its namespace the VMM can reach every process of the machine. */
-static void end_guests(struct vmm *vmm)
-{
-    kill(-1, SIGKILL);
-    int64_t deadline_ms = io_now_ms() + EXIT_DEADLINE_MS;
-    bool left = loop_reap(&vmm->loop);
-    while (left && io_now_ms() < deadline_ms)
-        left = loop_reap_until(&vmm->loop, deadline_ms);
 }
 
 /* The first rule on `start` at this place. Returns whether the start is to end here. */
@@ -327,7 +328,7 @@ static int start(struct vmm *vmm, const char *rules, bool owned)
     struct reply forced = REPLY_INIT;
     forced.status = -1;
     unlinkat(vmm->machine_fd, "fired.json", 0); /* of an earlier run */
-    int ret = faults_parse(&vmm->armed, rules, &err);
+    int ret = vmm_parse_faults(vmm, &vmm->armed, rules, &err);
     int64_t began_ms = io_now_ms();
     if (ret == 0 && start_rule(vmm, RULE_BEGIN, &forced))
         ret = err_text(&err, ECANCELED, "a rule keeps the machine from starting");
@@ -363,6 +364,8 @@ static int vmm_run(struct vmm *vmm, const char *rules, bool owned)
     faults_release(&vmm->stop_faults);
     replays_release(&vmm->replays);
     end_guests(vmm);
+    if (ret == 0 && vmm->kind->unmount(vmm->machine_fd, &vmm->layout, &err) < 0)
+        dprintf(STDERR_FILENO, "%s\n", err.msg);
     engine_release(&vmm->engine);
     recording_release(&vmm->recording);
     filter_release(&vmm->filter);
@@ -400,8 +403,9 @@ static int prepare(struct vmm *vmm, const char *name, int *ret_lock_fd, struct e
         ret = layout_open(vmm->record.layout, &vmm->layout, err);
     if (ret < 0)
         return ret;
-    if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
-        return err_set(err, errno, "make the machine's namespaces");
+    ret = vmm->kind->part(err);
+    if (ret < 0)
+        return ret;
     /* Opened only now: a descriptor from before would lead into the host's mounts. */
     vmm->machine_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return vmm->machine_fd < 0 ? err_set(err, errno, "open %s", path) : 0;
@@ -429,24 +433,28 @@ static int monitor(struct vmm *vmm, pid_t vmm_pid)
     int status = 0;
     while (waitpid(vmm_pid, &status, 0) < 0 && errno == EINTR)
         ;
-    unlinkat(vmm->machine_fd, "pid", 0);
+    unlinkat(vmm->machine_fd, "pid", 0); /* it runs no more, and the lock is still held */
+    vmm->kind->bury();
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int vmm_main(int argc, char **argv)
 {
-    if (argc < 4 || argc > 5) {
-        dprintf(STDERR_FILENO, "usage: smolvm _boot-vm --owned|--free STATE NAME [RULES]\n");
+    if (argc < 5 || argc > 6) {
+        dprintf(STDERR_FILENO, "usage: smolvm _boot-vm --owned|--free --namespaces|--copied STATE "
+                               "NAME [RULES]\n");
         return 2;
     }
-    struct vmm vmm = {.state_path = argv[2], .machine_fd = -1};
+    struct vmm vmm = {.state_path = argv[3], .machine_fd = -1};
+    vmm.kind =
+        strcmp(argv[2], container_copied.option) == 0 ? &container_copied : &container_namespaces;
     vmm.listener.fd = vmm.owner.fd = -1;
     vmm.guest = (struct guest)GUEST_INIT;
     vmm.recording = (struct recording)RECORDING_INIT;
     vmm.loop.epoll_fd = vmm.loop.signal_fd = -1;
     CLEANUP(io_close) int lock_fd = -1;
     struct err err;
-    int ret = prepare(&vmm, argv[3], &lock_fd, &err);
+    int ret = prepare(&vmm, argv[4], &lock_fd, &err);
     if (ret < 0) {
         tell_result(ret, &err, &(const struct reply){.status = -1});
         vmm_release(&vmm);
@@ -462,7 +470,7 @@ int vmm_main(int argc, char **argv)
     int status;
     if (pid == 0) {
         io_close(&lock_fd);
-        status = vmm_run(&vmm, argc > 4 ? argv[4] : NULL, strcmp(argv[1], "--owned") == 0);
+        status = vmm_run(&vmm, argc > 5 ? argv[5] : NULL, strcmp(argv[1], "--owned") == 0);
     } else
         status = monitor(&vmm, pid);
     vmm_release(&vmm);

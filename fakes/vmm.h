@@ -5,9 +5,10 @@
  * holds MACHINE/lock and waits for the other one; when that is gone, so is all of the
  * machine. The VMM is the first process of a PID namespace of its own (with mount,
  * network, UTS and IPC namespaces), so that its death, of whatever cause, is the death of
- * every process and mount of the machine. It serves the CLIs on MACHINE/sock.
+ * every process and mount of the machine; with --copied (container.h) the monitor ends who is
+ * left. It serves the CLIs on MACHINE/sock.
  *
- *   smolvm _boot-vm --owned|--free STATE NAME [RULES]
+ *   smolvm _boot-vm --owned|--free --namespaces|--copied STATE NAME [RULES]
  *     stdin   --owned: the read end of the owner's pipe; end-of-file there ends the machine
  *     stdout  pairs (wire.h): "pid" N, then "ready" "" or "error" TEXT and "errno" N; where a
  *             rule on `start` says what the CLI shows: "status" N and "text", or "killed" "";
@@ -23,6 +24,7 @@
 #include "recording.h"
 
 struct vmm {
+    const struct container_kind *kind;
     struct loop loop;
     struct engine engine;
     struct filter filter; /* of calls with rules inside; built for the first of them */

@@ -16,11 +16,11 @@ struct faults *vmm_stopping_faults(struct vmm *vmm)
 }
 
 /* All of the machine's processes; the engine is in the middle of something, so without it. */
-static void kill_guests(void)
+static void kill_guests(const struct vmm *vmm)
 {
     int status;
     pid_t pid;
-    kill(-1, SIGKILL);
+    vmm->kind->kill_all();
     while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
         if (pid > 0 && WIFSTOPPED(status))
             ptrace(PTRACE_CONT, pid, 0L, 0L);
@@ -50,17 +50,34 @@ void vmm_die(struct vmm *vmm, const struct rule *rule)
     /* Nobody may still connect when the calls' connections end. */
     io_close(&vmm->listener.fd);
     if (rule->lose_all && vmm->loses_files) {
-        kill_guests();
+        kill_guests(vmm);
         if (upper_restore(vmm->machine_fd, &err) < 0)
             dprintf(STDERR_FILENO, "%s\n", err.msg);
     }
     _exit(128 + SIGKILL);
 }
 
-int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text, struct err *err)
+int vmm_parse_faults(const struct vmm *vmm, struct faults *faults, const char *text,
+                     struct err *err)
 {
     CLEANUP(faults_release) struct faults parsed = FAULTS_INIT;
     int ret = faults_parse(&parsed, text, err);
+    if (ret == 0 && !vmm->kind->has_init && faults_need_namespaces(&parsed.set))
+        ret = err_text(err, ENOTSUP,
+                       "scope=init and scope=vm need namespaces, which are refused here: the "
+                       "machine is a copied tree");
+    if (ret < 0)
+        return ret;
+    struct faults old = *faults;
+    *faults = parsed;
+    parsed = old;
+    return 0;
+}
+
+int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text, struct err *err)
+{
+    CLEANUP(faults_release) struct faults parsed = FAULTS_INIT;
+    int ret = vmm_parse_faults(vmm, &parsed, text, err);
     if (ret == 0 && !vmm->loses_files && faults_may_lose_files(&parsed))
         ret = err_text(err, ENOTSUP,
                        "lose=all is armed at the machine's start: from there on its syncs are "

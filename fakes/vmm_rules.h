@@ -15,8 +15,11 @@ bool vmm_kill_main(struct vmm *vmm);
  * were at the last sync.
  */
 void vmm_die(struct vmm *vmm, const struct rule *rule) __attribute__((noreturn));
+/* As faults_parse(); -ENOTSUP also for scopes that the machine has not. */
+int vmm_parse_faults(const struct vmm *vmm, struct faults *faults, const char *text,
+                     struct err *err);
 /*
- * Rules of a single call, in place of *faults. -ENOTSUP: as faults_parse(), and for lose=all
+ * Rules of a single call, in place of *faults. -ENOTSUP: as vmm_parse_faults(), and for lose=all
  * where syncs are not followed.
  */
 int vmm_take_faults(const struct vmm *vmm, struct faults *faults, const char *text,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../fakes/container.h"
 #include "audit_check.h"
 #include "explore_cases.h"
 #include "explore_play.h"
@@ -34,6 +35,7 @@ void exploration_release(struct exploration *exploration)
     for (size_t i = 0; i < exploration->n_seconds; i++)
         crash_points_release(&exploration->seconds[i]);
     free(exploration->seconds);
+    io_free(&exploration->copied);
     io_free(&exploration->no_shortcut);
     crash_points_release(&exploration->points);
 }
@@ -468,6 +470,8 @@ static int explore_all(struct search *search, struct err *err)
     const struct explore_options *options = search->options;
     struct exploration *found = search->found;
     int ret = explorer_open(&search->explorer, options, err);
+    if (search->explorer.kind == &container_copied)
+        found->copied = io_format("%s", search->explorer.why_copied.msg);
     if (ret == 0)
         ret = record(search, err);
     if (ret == 0)

@@ -110,6 +110,7 @@ struct exploration {
     size_t n_no_second;        /* first states after which no second call was made */
     int64_t play_ms;           /* what playing the cases took, reruns and checks not counted */
     struct err results_err;    /* why not all is in the results file; "": it is */
+    char *copied;              /* why machines are copied trees; NULL: they are not */
     char *no_shortcut;         /* why nothing could be put in place; NULL: it could */
 };
 void exploration_release(struct exploration *exploration);

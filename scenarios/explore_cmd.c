@@ -12,6 +12,7 @@
 #include "cmdline.h"
 #include "explore_report.h"
 #include "report_out.h"
+#include "runner.h"
 #include "suite.h"
 
 #define NAME "killpoint explore"
@@ -238,6 +239,8 @@ static int play(const struct options *options)
     int ret = explore(&options->explore, &found, &err);
     if (options->explore.on_progress)
         fprintf(stderr, "\r\033[K");
+    if (found.copied)
+        fprintf(stderr, NAME ": " RUNNER_COPIED_NOTE "\n", found.copied);
     if (ret == -EINTR && options->explore.results && access(options->explore.results, F_OK) == 0)
         return cmdline_fail(NAME, EXIT_INTERRUPTED, "interrupted; go on with --resume %s",
                             options->explore.results);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../fakes/client.h"
+#include "../fakes/container.h"
 #include "../fakes/state.h"
 #include "../fault/home.h"
 #include "audit_check.h"
@@ -44,6 +45,7 @@ void explorer_release(struct explorer *explorer)
         io_remove_tree(AT_FDCWD, explorer->folder, NULL);
     io_close(&explorer->lock_fd);
     io_free(&explorer->folder);
+    io_free(&explorer->copies);
     tree_release(&explorer->reference);
     scenario_set_release(&explorer->scenarios);
     *explorer = (struct explorer){.lock_fd = -1};
@@ -102,7 +104,8 @@ static int make_reference(struct explorer *explorer, struct err *err)
     int ret = home_find("scenarios/fixtures", &fixtures, err);
     if (ret < 0)
         return ret;
-    const struct trial_setup setup = {folder, fixtures, explorer->options->backend, NULL};
+    const struct trial_setup setup = {folder, fixtures,       explorer->options->backend,
+                                      NULL,   explorer->kind, explorer->copies};
     const struct trial trial = {.scenario = explorer->scenarios.items[0],
                                 .layout = explorer->options->layout,
                                 .driver = DRIVER_SMOLVM};
@@ -116,7 +119,15 @@ int explorer_open(struct explorer *explorer, const struct explore_options *optio
     *explorer = (struct explorer){.options = options, .lock_fd = -1};
     if (options->budget_ms)
         explorer->deadline_ms = io_now_ms() + options->budget_ms;
-    int ret = make_folder(explorer, err);
+    int ret = runner_choose_kind(&explorer->kind, &explorer->why_copied);
+    if (ret < 0 && err)
+        *err = explorer->why_copied;
+    if (ret == 0)
+        ret = make_folder(explorer, err);
+    if (ret == 0 && explorer->kind == &container_copied) {
+        explorer->copies = io_format("%s/copies", explorer->folder);
+        ret = io_make_dirs(explorer->copies, 0700, err);
+    }
     if (ret == 0)
         ret = make_scenarios(explorer, err);
     return ret < 0 ? ret : make_reference(explorer, err);
@@ -435,6 +446,8 @@ static int run_trials(struct play *play, const struct trials *trials, struct err
     const struct explore_options *options = play->explorer->options;
     struct run_outcome outcome = {.interrupted = false};
     const struct run_options run = {.backend = options->backend,
+                                    .kind = play->explorer->kind,
+                                    .copies_path = play->explorer->copies,
                                     .trials = trials,
                                     .jobs = options->jobs,
                                     .flight = play->explorer->flight,

@@ -15,6 +15,9 @@
 
 struct explorer {
     const struct explore_options *options;
+    const struct container_kind *kind;
+    struct err why_copied; /* where machines are copied trees */
+    char *copies;          /* where those wait; NULL: machines are none */
     char *folder;
     int lock_fd;
     struct scenario_set scenarios; /* undisturbed; and with EXPLORE_RERUNS reruns behind */

@@ -1,4 +1,5 @@
 #include "keys_macros.h"
+#include "needs.h"
 #include "scenario.h"
 
 static const char *const level_values[] = {
@@ -17,8 +18,8 @@ static const char *const fatal_values[] = {
 static const char *const fired_values[] = {[FIRED_ALL] = "all", [FIRED_ANY] = "any", NULL};
 static const char *const machines_values[] = {
     [MACHINES_ONE] = "one", [MACHINES_EACH] = "each", NULL};
-static const char *const capability_values[] = {"driver-signals", "plan", "upstream-policy",
-                                                "hardened-policy", NULL};
+static const char *const capability_values[] = {
+    "driver-signals", "plan", "upstream-policy", "hardened-policy", NEEDS_GUEST_PROC, NULL};
 static const char *const fixture_values[] = {"ca",      "rotated", "pipelock",   "empty",
                                              "none",    "two",     "der",        "leaf",
                                              "expired", "future",  "unreadable", NULL};
@@ -353,7 +354,8 @@ static const struct schema_key scenario_keys[] = {
      .item = ENUM_ITEM("need", capability_values),
      .def_text = "none",
      .doc = "Capabilities without which a backend is UNSUPPORTED here. driver-signals and plan "
-            "follow from the backend's file, the others are declared in it.",
+            "follow from the backend's file, the others are declared in it. guest-proc is the "
+            "machine's: the guest has a /proc of its own, which copied trees have not.",
      .example = "needs: [driver-signals]\n"},
     {.name = "driver",
      .kind = SCHEMA_LIST,

@@ -24,7 +24,7 @@ static const struct {
 } verbs[] = {
     {"run", run_cmd, true, "play scenarios with a backend and judge the guests"},
     {"explore", explore_cmd, true, "kill a backend's call at every crash point"},
-    {"replay", replay_cmd, true, "run just the point that a token names, and show what it did"},
+    {"replay", replay_cmd, true, "play the point of a token, or the case of a bundle, again"},
     {"report", report_cmd, false, "draw JUnit, TAP, Markdown and HTML from results files"},
     {"merge", merge_cmd, false, "put the results of all shards of a run together"},
     {"list", list_cmd, false, "name the trials that `run` would play"},

@@ -2,24 +2,19 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "../fakes/layout.h"
-#include "../fault/home.h"
-#include "../fault/proc.h"
+#include "../fakes/container.h"
 #include "cmdline.h"
 #include "explore_play.h"
 #include "explore_report.h"
+#include "replay_bundle.h"
+#include "replay_show.h"
+#include "runner.h"
 #include "suite.h"
 
 #define NAME "killpoint replay"
-#define HEAD_MAX 400 /* of what a call wrote */
 
 enum { EXIT_FINDINGS = 1, EXIT_USAGE = 2, EXIT_UNTRUSTED = 3, EXIT_INTERRUPTED = 130 };
 enum { OPT_BACKEND = 256, OPT_KEEP, OPT_SHELL };
@@ -38,7 +33,9 @@ struct replaying {
 
 static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0,
-     "The token's backend, where it is not in scenarios/backends: FILE.yaml", 0},
+     "The token's backend, where it is not in scenarios/backends: FILE.yaml; or another one than "
+     "the bundle's",
+     0},
     {"keep", OPT_KEEP, NULL, 0, "Keep the guest, and print how to enter it", 0},
     {"shell", OPT_SHELL, NULL, 0, "Open a shell in the guest afterwards", 0},
     {0},
@@ -69,16 +66,28 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* A token begins like no file's name that anybody gives. */
+static bool is_bundle(const struct replaying *replaying)
+{
+    return strncmp(replaying->text, "kp1:", 4) != 0 && strchr(replaying->text, '.');
+}
+
 static int parse(int argc, char **argv, struct replaying *replaying)
 {
     static const struct argp argp = {
         option_table,
         parse_option,
-        "TOKEN [-- CMD ARG...]",
-        "Kills a backend's call at the one point that a token of `killpoint explore` names, and "
-        "shows the calls, the audit, and how the guest differs from an undisturbed install.\v"
-        "Exit status: 0 it ends well, 1 findings, 2 wrong usage, or no such layout or backend, 3 "
-        "the call has another trace now, or the point was not met.",
+        "TOKEN|BUNDLE [-- CMD ARG...]",
+        "Kills a backend's call at the one point that a token of `killpoint explore` names, or "
+        "plays "
+        "the one case that a bundle of `killpoint run --evidence` is of, and shows the calls, the "
+        "audit, and how the guest differs from an undisturbed install.\v"
+        "A bundle is played with its own backend, or with another that is given, and it is told "
+        "whether the outcome is the same. "
+        "Exit status: 0 it ends well, 1 findings, 2 wrong usage, no such layout or backend, or "
+        "they "
+        "or the scenario are not the bundle's any more, 3 the call has another trace now, or the "
+        "point was not met.",
         NULL,
         NULL,
         NULL};
@@ -86,7 +95,9 @@ static int parse(int argc, char **argv, struct replaying *replaying)
     if (cmdline_parse_command(&argp, NAME, argc, argv, replaying, &replaying->command) < 0)
         return -EINVAL;
     if (!replaying->text)
-        return cmdline_fail(NAME, -EINVAL, "a token is missing");
+        return cmdline_fail(NAME, -EINVAL, "a token or a bundle is missing");
+    if (is_bundle(replaying))
+        return 0;
     if (token_parse(replaying->text, &replaying->token, &err) < 0)
         return cmdline_fail(NAME, -EINVAL, "%s: %s", replaying->text, err.msg);
     bool behind = strcmp(replaying->token.backend, "-") == 0;
@@ -199,153 +210,17 @@ static int check_trace(struct replaying *replaying, struct err *err)
     return ret < 0 ? ret : find_place(replaying, err);
 }
 
-/* --- what is shown ------------------------------------------------------------------------------
- */
-
-static const char *text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text ? text : "";
-}
-
-/* On one line, with its end left out where it is long. */
-static void print_head(const char *title, const char *text)
-{
-    if (!*text)
-        return;
-    printf("      %-7s", title);
-    for (size_t i = 0; text[i] && i < HEAD_MAX; i++)
-        if (text[i] == '\n')
-            fputs(text[i + 1] ? "\\n" : "", stdout);
-        else
-            putchar((unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
-    puts(strlen(text) > HEAD_MAX ? " ..." : "");
-}
-
-static void print_calls(const json_t *event)
-{
-    size_t index, k;
-    json_t *call, *word;
-    puts("calls");
-    json_array_foreach(json_object_get(event, "calls"), index, call)
-    {
-        fputs("  ", stdout);
-        json_array_foreach(json_object_get(call, "argv"), k, word)
-        {
-            const char *text = json_string_value(word);
-            const char *name = text && k == 0 ? strrchr(text, '/') : NULL;
-            printf("%s%.60s%s", k ? " " : "",
-                   name   ? name + 1
-                   : text ? text
-                          : "?",
-                   text && strlen(text) > 60 ? "..." : "");
-        }
-        if (json_is_integer(json_object_get(call, "signal")))
-            printf("\n    signal %" JSON_INTEGER_FORMAT "\n",
-                   json_integer_value(json_object_get(call, "signal")));
-        else
-            printf("\n    status %" JSON_INTEGER_FORMAT "\n",
-                   json_integer_value(json_object_get(call, "status")));
-        print_head("stdout", text_of(json_object_get(call, "stdout"), "head"));
-        print_head("stderr", text_of(json_object_get(call, "stderr"), "head"));
-    }
-}
-
-/* The audit says what differs in one line, "; " between. */
-static void print_diff(const char *found)
-{
-    puts("guest, against an undisturbed install");
-    for (const char *at = found; *at;) {
-        const char *end = strstr(at, "; ");
-        size_t len = end ? (size_t)(end - at) : strlen(at);
-        printf("  %.*s\n", (int)len, at);
-        at += len + (end ? 2 : 0);
-    }
-}
-
-static void print_audit(const json_t *event, uint32_t findings)
-{
-    size_t index;
-    json_t *check;
-    const char *diff = NULL;
-    puts("audit");
-    if (findings == 0)
-        puts("  nothing is found");
-    json_array_foreach(json_object_get(event, "checks"), index, check)
-    {
-        const char *id = text_of(check, "id"), *found = text_of(check, "found");
-        if (strncmp(id, "store/", 6) != 0 || strcmp(text_of(check, "result"), "fail") != 0)
-            continue;
-        if (strcmp(id + 6, "exact/files") == 0)
-            diff = found;
-        else
-            printf("  %-27s %s\n", id + 6, found);
-    }
-    if (diff)
-        print_diff(diff);
-}
+/* --- what is shown ------------------------------------------------------------------------- */
 
 static void print_all(const struct replaying *replaying, const struct explore_case *item,
                       const json_t *event)
 {
     CLEANUP(buf_release) struct buf outcome = BUF_INIT;
-    const json_t *runs = json_object_get(event, "runs");
     explore_add_outcome(item, &outcome);
     printf("%s\non %s, %s killed\n", replaying->text, replaying->layout.name,
            item->scope == EXPLORE_PROCESS ? "one process" : "the whole tree");
-    print_calls(event);
-    puts("backend");
-    print_head("stdout", text_of(json_array_get(runs, 0), "stdout"));
-    print_head("stderr", text_of(json_array_get(runs, 0), "stderr"));
-    print_audit(event, item->ending.findings);
+    replay_show(event);
     printf("%s: %s\n", explore_class_word(explore_classify(&item->ending)), buf_str(&outcome));
-}
-
-/* --- the guest, afterwards
- * ------------------------------------------------------------------------ */
-
-/* A shell in the machine, which runs for that long; keyboard signals are the shell's. */
-static int open_shell(const char *kept, struct err *err)
-{
-    CLEANUP(io_free) char *smolvm = NULL;
-    int ret = home_find("fakes/smolvm", &smolvm, err);
-    if (ret < 0)
-        return ret;
-    CLEANUP(buf_release) struct buf script = BUF_INIT;
-    buf_add(&script, "KILLPOINT_STATE=");
-    buf_add_quoted(&script, kept);
-    buf_add(&script, "; export KILLPOINT_STATE; s=");
-    buf_add_quoted(&script, smolvm);
-    buf_add(&script,
-            "; \"$s\" machine start --name kp1 >/dev/null 2>&1 || exit; "
-            "\"$s\" machine shell --name kp1; \"$s\" machine stop --name kp1 >/dev/null 2>&1");
-    const char *argv[] = {"sh", "-c", buf_str(&script), NULL};
-    const struct proc_spec spec = {.argv = argv, .stdin_fd = 0, .stdout_fd = 1, .stderr_fd = 2};
-    fflush(NULL);
-    pid_t pid = proc_spawn(&spec, err);
-    if (pid < 0)
-        return pid;
-    int status = 0;
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return 0;
-}
-
-static int look_at_guest(const struct replaying *replaying, const char *kept, struct err *err)
-{
-    int ret = replaying->shell ? open_shell(kept, err) : 0;
-    if (replaying->keep) {
-        CLEANUP(buf_release) struct buf quoted = BUF_INIT;
-        buf_add_quoted(&quoted, kept);
-        printf("enter with: KILLPOINT_STATE=%s sh -c 'smolvm machine start --name kp1 && "
-               "smolvm machine shell --name kp1'\n",
-               buf_str(&quoted));
-        return ret;
-    }
-    int removed = io_remove_tree(AT_FDCWD, kept, err);
-    return ret < 0 ? ret : removed;
 }
 
 /* --- the whole
@@ -384,7 +259,7 @@ static int play(struct replaying *replaying, struct err *err)
     if (ret == 0)
         print_all(replaying, &item, event);
     if (kept) {
-        int looked = look_at_guest(replaying, kept, err);
+        int looked = replay_enter(kept, replaying->shell, replaying->keep, err);
         ret = ret < 0 ? ret : looked;
     }
     bool finding = explore_is_finding(&item);
@@ -404,6 +279,11 @@ int replay_cmd(int argc, char **argv)
     struct err err;
     if (parse(argc, argv, &replaying) < 0)
         return EXIT_USAGE;
+    if (is_bundle(&replaying)) {
+        const struct replay_bundle bundle = {replaying.text, replaying.backend_name,
+                                             replaying.command, replaying.keep, replaying.shell};
+        return replay_bundle(&bundle);
+    }
     int ret = find_layout(&replaying, &err);
     if (ret == 0)
         ret = find_backend(&replaying, &err);
@@ -418,6 +298,8 @@ int replay_cmd(int argc, char **argv)
     struct explorer_signals signals;
     explorer_hold_signals(&signals);
     ret = explorer_open(&replaying.explorer, &options, &err);
+    if (replaying.explorer.kind == &container_copied)
+        fprintf(stderr, NAME ": " RUNNER_COPIED_NOTE "\n", replaying.explorer.why_copied.msg);
     if (ret == 0)
         ret = check_trace(&replaying, &err);
     if (ret == 0)

@@ -87,6 +87,9 @@ void report_print_table(FILE *out, const struct run_results *run, bool times)
     size_t counts[VERDICT_COUNT], own = 0, open = 0;
     fprintf(out, "backend %s: %s\n", results_text(run->begin, "backend"),
             results_text(run->begin, "title"));
+    if (json_object_get(run->begin, "copied"))
+        fprintf(out, RUNNER_COPIED_NOTE ": what needs more is UNSUPPORTED\n",
+                results_text(run->begin, "copied"));
     for (size_t i = 0; i < run->count; i++) {
         own += run_results_has(run, i);
         open += run_results_has(run, i) && !run->events[i];

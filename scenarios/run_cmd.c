@@ -9,7 +9,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "../fakes/container.h"
 #include "../fakes/layout.h"
+#include "bundle.h"
 #include "choice.h"
 #include "cmdline.h"
 #include "report.h"
@@ -24,19 +26,21 @@ enum { EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_NOTHING = 4 };
 struct options {
     struct choice choice;
     struct report_out out;
-    const char *backend, *results;
+    const char *backend, *results, *evidence;
     const char *const *command; /* behind --; NULL: none */
     unsigned jobs;
     bool keep, shuffle;
     unsigned long seed;
 };
 
-enum { OPT_BACKEND = 256, OPT_RESULTS, OPT_KEEP, OPT_SHUFFLE };
+enum { OPT_BACKEND = 256, OPT_RESULTS, OPT_EVIDENCE, OPT_KEEP, OPT_SHUFFLE };
 
 static const struct argp_option option_table[] = {
     {"backend", OPT_BACKEND, "NAME", 0, "A file of scenarios/backends, or FILE.yaml", 0},
     {"jobs", 'j', "N", 0, "How many machine calls work at once (the cores)", 0},
     {"results", OPT_RESULTS, "FILE", 0, "Append every event to it, as NDJSON", 0},
+    {"evidence", OPT_EVIDENCE, "DIR", 0,
+     "Write a file of each trial that ends badly to DIR: killpoint replay FILE plays it again", 0},
     {"keep", OPT_KEEP, NULL, 0, "Leave the machine of a trial that ends badly", 0},
     {"shuffle", OPT_SHUFFLE, "SEED", 0, "Start the trials in another order", 0},
     {0},
@@ -69,6 +73,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->jobs = (unsigned)number;
         return 0;
     case OPT_RESULTS: options->results = arg; return 0;
+    case OPT_EVIDENCE: options->evidence = arg; return 0;
     case OPT_KEEP: options->keep = true; return 0;
     case OPT_SHUFFLE:
         if (!parse_number(arg, UINT32_MAX, &options->seed))
@@ -116,6 +121,10 @@ struct play {
     struct trials order; /* what this one plays, in the order they are started; borrows of plan */
     struct results results; /* one run */
     FILE *file;             /* --results; NULL: none */
+    const struct container_kind *kind;
+    struct err why_copied;       /* "": machines are no copied trees */
+    struct bundle_maker bundles; /* its folder NULL: none are wanted */
+    struct err bundles_err;      /* why one could not be written; "": they could */
     bool failed_to_write, terminal;
 };
 
@@ -221,6 +230,8 @@ static json_t *begin_event(const struct play *play, json_t *layouts)
                               plan, "trials", (json_int_t)play->order.count);
     if (play->options.shuffle)
         json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
+    if (play->why_copied.msg[0])
+        json_object_set_new(event, "copied", json_string(play->why_copied.msg));
     return event;
 }
 
@@ -248,6 +259,26 @@ static int open_results(struct play *play, struct err *err)
     return ret;
 }
 
+/* Which machines can be had here, and where their bundles go. */
+static int prepare_machines(struct play *play, struct err *err)
+{
+    const struct options *options = &play->options;
+    struct err why = {""};
+    if (runner_choose_kind(&play->kind, &why) < 0) {
+        *err = why;
+        return -ENOTSUP;
+    }
+    if (play->kind == &container_copied)
+        play->why_copied = why;
+    play->bundles = (struct bundle_maker){
+        .folder = options->evidence,
+        .backend = options->backend,
+        .command = options->command ? play->backend.command[DRIVER_SMOLVM] : NULL,
+        .copied = play->why_copied.msg[0] ? play->why_copied.msg : NULL,
+        .trials = &play->plan};
+    return 0;
+}
+
 /* Everything that can be wrong before a trial starts. Returns the exit status, 0: go on. */
 static int prepare(struct play *play)
 {
@@ -263,6 +294,8 @@ static int prepare(struct play *play)
     }
     if (ret == 0 && (ret = select_trials(play, &err)) == -ENOENT)
         return cmdline_fail(NAME, EXIT_NOTHING, "%s", err.msg);
+    if (ret == 0)
+        ret = prepare_machines(play, &err);
     if (ret == 0)
         ret = open_results(play, &err);
     return ret < 0 ? cmdline_fail(NAME, EXIT_USAGE, "%s", err.msg) : 0;
@@ -296,7 +329,8 @@ static char *again_line(const struct play *play, const struct trial *trial)
 static void on_event(void *context, json_t *event)
 {
     struct play *play = context;
-    if (!verdict_is_fine(verdict_parse(results_text(event, "verdict"))))
+    bool bad = !verdict_is_fine(verdict_parse(results_text(event, "verdict")));
+    if (bad)
         for (size_t i = 0; i < play->plan.count; i++)
             if (strcmp(play->plan.items[i].id, results_text(event, "id")) == 0) {
                 CLEANUP(io_free) char *again = again_line(play, &play->plan.items[i]);
@@ -304,6 +338,8 @@ static void on_event(void *context, json_t *event)
             }
     run_results_add(&play->results.runs[0], event, NULL);
     write_event(play, event);
+    if (bad && play->bundles.folder)
+        bundle_write(&play->bundles, event, &play->bundles_err);
 }
 
 static void on_progress(void *context, size_t done, size_t total, size_t bad)
@@ -349,6 +385,9 @@ static int tell(struct play *play, int status)
     if (play->failed_to_write)
         return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",
                             play->options.results);
+    if (play->bundles_err.msg[0])
+        return cmdline_fail(NAME, EXIT_HARNESS, "could not write all evidence: %s",
+                            play->bundles_err.msg);
     return cmdline_finish(NAME, status);
 }
 
@@ -357,6 +396,8 @@ static int play_all(struct play *play)
     struct run_outcome outcome = {.interrupted = false};
     struct err err;
     const struct run_options run = {.backend = &play->backend,
+                                    .kind = play->kind,
+                                    .compares_bad = play->options.evidence != NULL,
                                     .trials = &play->order,
                                     .jobs =
                                         play->options.jobs ? play->options.jobs : cmdline_cores(),

@@ -13,10 +13,13 @@
 #include <unistd.h>
 
 #include "../fakes/client.h"
+#include "../fakes/container.h"
 #include "../fakes/layout.h"
 #include "../fakes/state.h"
 #include "../fault/home.h"
+#include "../fault/offspring.h"
 #include "audit.h"
+#include "needs.h"
 #include "slots.h"
 #include "trial_run.h"
 
@@ -41,6 +44,7 @@ struct runner {
     struct slots slots;
     struct timer progress;
     char *state_path, *folder, *fixtures;
+    char *copies; /* NULL: machines are no copied trees */
     int lock_fd;
     pid_t pid;                /* our own */
     struct audit_known known; /* for the audits of all trials */
@@ -52,6 +56,12 @@ bool verdict_is_fine(enum verdict verdict)
 {
     return verdict == VERDICT_PASS || verdict == VERDICT_XFAIL || verdict == VERDICT_SKIP ||
            verdict == VERDICT_UNSUPPORTED;
+}
+
+/* No namespace ends who is left, so this process and those of trials do. */
+static bool is_copied(const struct runner *runner)
+{
+    return runner->options->kind == &container_copied;
 }
 
 /* --- the folder ------------------------------------------------------------------ */
@@ -134,6 +144,11 @@ static int make_run_folder(struct runner *runner, struct err *err)
     ret = io_make_dirs(runner->folder, 0700, err);
     if (ret == 0 && (ret = take_lock(runner->folder, &runner->lock_fd)) < 0)
         ret = err_set(err, -ret, "lock %s", runner->folder);
+    const char *copies = runner->options->copies_path;
+    if (is_copied(runner))
+        runner->copies = copies ? io_format("%s", copies) : io_format("%s/copies", runner->folder);
+    if (ret == 0 && runner->copies)
+        ret = io_make_dirs(runner->copies, 0700, err);
     if (ret == 0)
         ret = home_find("scenarios/fixtures", &runner->fixtures, err);
     return ret;
@@ -206,8 +221,13 @@ static json_t *trial_event(const struct trial *trial, enum verdict verdict)
 
 static json_t *play(const struct runner *runner, const struct trial *trial, const char *folder)
 {
-    const struct trial_setup setup = {folder, runner->fixtures, runner->options->backend,
-                                      &runner->known};
+    const struct trial_setup setup = {folder,
+                                      runner->fixtures,
+                                      runner->options->backend,
+                                      &runner->known,
+                                      runner->options->kind,
+                                      runner->copies,
+                                      runner->options->compares_bad};
     CLEANUP(evidence_release) struct evidence evidence = {.runs = NULL};
     struct err err;
     int ret = trial_run(&setup, trial, &evidence, &err);
@@ -240,7 +260,11 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     CLEANUP(io_free) char *folder = io_format("%s/t%zu", runner->folder, number);
+    if (is_copied(runner))
+        offspring_adopt(true, NULL);
     json_t *event = play(runner, trial, folder);
+    if (is_copied(runner))
+        offspring_end();
     enum verdict verdict = verdict_parse(json_string_value(json_object_get(event, "verdict")));
     if (runner->options->keep == KEEP_ALL ||
         (runner->options->keep == KEEP_BAD && !verdict_is_fine(verdict))) {
@@ -431,12 +455,14 @@ static bool leave_out(struct runner *runner, const struct trial *trial)
     const struct backend *backend = runner->options->backend;
     const struct expectation *skip = expectations_skip(&backend->expectations, trial);
     const char *lacks = backend_lacks(backend, trial->scenario);
-    if (!skip && !lacks && backend->command[trial->driver])
+    const char *needs = is_copied(runner) ? needs_of_machine(trial) : NULL;
+    if (!skip && !lacks && !needs && backend->command[trial->driver])
         return false;
     json_t *event = trial_event(trial, skip ? VERDICT_SKIP : VERDICT_UNSUPPORTED);
     CLEANUP(io_free)
     char *reason = skip    ? io_format("%s", skip->reason)
                    : lacks ? io_format("the backend has not: %s", lacks)
+                   : needs ? io_format("machines are copied trees here, and this needs %s", needs)
                            : io_format("the backend has no command for this driver");
     json_object_set_new(event, "reason", json_string(reason));
     count(runner, event);
@@ -506,6 +532,10 @@ static void on_progress(struct loop *loop, struct timer *timer)
 
 static void runner_release(struct runner *runner)
 {
+    if (is_copied(runner)) {
+        offspring_end();
+        offspring_adopt(false, NULL);
+    }
     audit_known_release(&runner->known);
     slots_release(&runner->slots);
     loop_release(&runner->loop);
@@ -515,6 +545,23 @@ static void runner_release(struct runner *runner)
     free(runner->state_path);
     free(runner->folder);
     free(runner->fixtures);
+    free(runner->copies);
+}
+
+int runner_choose_kind(const struct container_kind **ret_kind, struct err *ret_why)
+{
+    CLEANUP(io_free) char *state_path = NULL;
+    struct err err;
+    int ret = state_find(&state_path, ret_why);
+    if (ret < 0)
+        return ret;
+    const struct container_kind *kind = container_choose(state_path, ret_why);
+    if (kind->check_place(state_path, &err) < 0) {
+        *ret_why = err;
+        return -ENOTSUP;
+    }
+    *ret_kind = kind;
+    return 0;
 }
 
 int runner_run(const struct run_options *options, struct run_outcome *ret_outcome, struct err *err)
@@ -526,7 +573,9 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     runner.loop.epoll_fd = runner.loop.signal_fd = -1;
     runner.slots.listener.fd = -1;
     runner.progress.fire = on_progress;
-    int ret = loop_init(&runner.loop, on_child, signals, on_signal, err);
+    int ret = is_copied(&runner) ? offspring_adopt(true, err) : 0;
+    if (ret == 0)
+        ret = loop_init(&runner.loop, on_child, signals, on_signal, err);
     if (ret == 0) /* no signal can end us from here on, so the folder is removed again */
         ret = make_run_folder(&runner, err);
     if (ret == 0)

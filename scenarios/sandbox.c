@@ -1,7 +1,5 @@
 #include "sandbox.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../fault/offspring.h"
 
 #define REPORT_MAX_BYTES 65536
 
@@ -33,24 +33,34 @@ void sandbox_result_release(struct sandbox_result *result)
 
 /* --- the init ------------------------------------------------------------------ */
 
-static void name_process(const char *pid, struct buf *leaks)
+static void name_process(pid_t pid, struct buf *leaks)
 {
-    CLEANUP(io_free) char *path = io_format("/proc/%s/comm", pid);
+    CLEANUP(io_free) char *path = io_format("/proc/%d/comm", (int)pid);
     CLEANUP(buf_release) struct buf comm = BUF_INIT;
     if (io_read_file(AT_FDCWD, path, &comm, 64, NULL) < 0)
         return;
-    buf_printf(leaks, "%s %s", pid, buf_str(&comm));
+    buf_printf(leaks, "%d %s", (int)pid, buf_str(&comm));
 }
 
 static void list_leaks(struct buf *leaks)
 {
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir)))
-        if (isdigit((unsigned char)entry->d_name[0]) && strcmp(entry->d_name, "1") != 0)
-            name_process(entry->d_name, leaks);
-    if (dir)
-        closedir(dir);
+    CLEANUP(io_free) pid_t *pids = NULL;
+    size_t count = offspring_list(&pids);
+    for (size_t i = 0; i < count; i++)
+        name_process(pids[i], leaks);
+}
+
+/* Until a child's change, at most for that long (-1: for ever), or for the signal to end. */
+static void await_child(int64_t left_ms)
+{
+    sigset_t set;
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    const struct timespec wait = {left_ms / 1000, left_ms % 1000 * 1000000};
+    int signum = left_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
+    if (signum == SIGTERM) {
+        offspring_end();
+        _exit(1);
+    }
 }
 
 /* Waits until no process is left, but not past the grace. */
@@ -65,11 +75,7 @@ static bool all_ended(int64_t deadline_ms)
         int64_t left = deadline_ms - io_now_ms();
         if (left <= 0)
             return false;
-        sigset_t child;
-        sigemptyset(&child);
-        sigaddset(&child, SIGCHLD);
-        struct timespec wait = {left / 1000, left % 1000 * 1000000};
-        sigtimedwait(&child, NULL, &wait);
+        await_child(left);
     }
 }
 
@@ -78,6 +84,7 @@ report_and_exit(int report_fd, const struct init_report *report, const struct bu
 {
     io_write_all(report_fd, report, sizeof *report);
     io_write_all(report_fd, buf_str(leaks), leaks->len);
+    offspring_end();
     _exit(0);
 }
 
@@ -85,12 +92,52 @@ report_and_exit(int report_fd, const struct init_report *report, const struct bu
  * A caller that died before the death signal was asked for sends none. Its pid is no help,
  * for init's parent is outside the namespace; but then nobody holds the pipe's other end.
  */
-static void die_with_caller(int report_fd)
+static void die_with_caller(int report_fd, int signum)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, signum);
     struct pollfd pipe = {.fd = report_fd};
     if (poll(&pipe, 1, 0) != 0)
         _exit(1);
+}
+
+static int make_namespaces(struct err *err)
+{
+    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return err_set(err, errno, "prepare the backend's namespaces");
+    return 0;
+}
+
+static int end_signal(const struct sandbox_spec *spec)
+{
+    return spec->no_namespaces ? SIGTERM : SIGKILL;
+}
+
+/* Which signals are waited for: as first process of a namespace it is immune to the second. */
+static void block_signals(const struct sandbox_spec *spec)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    if (spec->no_namespaces)
+        sigaddset(&set, SIGTERM);
+    signal(SIGCHLD, SIG_DFL); /* who ignores one is not told of it */
+    signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+/* Orphans come here, too; only the backend's end counts. */
+static int wait_for_backend(pid_t backend)
+{
+    int status;
+    for (;;) {
+        pid_t gone = waitpid(-1, &status, WNOHANG);
+        if (gone == backend)
+            return status;
+        if (gone <= 0)
+            await_child(-1);
+    }
 }
 
 static void __attribute__((noreturn))
@@ -102,19 +149,9 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
     /* The three were opened in this order, and numbers only grow. What else the caller
      * holds, the read ends of these pipes too, must not be held here as well. */
     proc_close_others((const int[]){out_fd, err_fd, report_fd}, 3);
-    die_with_caller(report_fd);
+    block_signals(spec);
+    die_with_caller(report_fd, end_signal(spec));
     prctl(PR_SET_NAME, "killpoint-init");
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
-    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
-        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
-        report.errnum = errno;
-        snprintf(report.text, sizeof report.text, "prepare the backend's namespaces");
-        report_and_exit(report_fd, &report, &leaks);
-    }
     struct proc_spec backend = {.argv = spec->argv,
                                 .envp = spec->envp,
                                 .cwd = spec->cwd,
@@ -125,17 +162,14 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
     for (const char *const *env = spec->envp; env && *env; env++)
         if (strncmp(*env, "PATH=", 5) == 0)
             setenv("PATH", *env + 5, 1); /* where argv[0] is looked up: the fakes are first */
-    pid_t pid = proc_spawn(&backend, &err);
+    int ret = spec->no_namespaces ? offspring_adopt(true, &err) : make_namespaces(&err);
+    pid_t pid = ret < 0 ? ret : proc_spawn(&backend, &err);
     if (pid < 0) {
         report.errnum = -pid;
         snprintf(report.text, sizeof report.text, "%.*s", (int)sizeof report.text - 1, err.msg);
         report_and_exit(report_fd, &report, &leaks);
     }
-    for (;;) { /* orphans come here, too; only the backend's end counts */
-        pid_t gone = waitpid(-1, &report.status, 0);
-        if (gone == pid)
-            break;
-    }
+    report.status = wait_for_backend(pid);
     report.end_ns = io_now_ns();
     if (!all_ended(io_now_ms() + SANDBOX_GRACE_MS))
         list_leaks(&leaks);
@@ -144,8 +178,12 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
 
 /* --- the caller ------------------------------------------------------------------ */
 
-static pid_t fork_sandbox(void)
+static pid_t fork_sandbox(const struct sandbox_spec *spec)
 {
+    if (spec->no_namespaces) {
+        pid_t child = fork();
+        return child < 0 ? -errno : child;
+    }
     CLEANUP(io_close) int own_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     if (own_fd < 0 || unshare(CLONE_NEWPID) < 0)
         return -errno;
@@ -209,6 +247,12 @@ static int take_report(const struct buf *text, struct sandbox_result *result, st
     return 0;
 }
 
+static void end_init(const struct sandbox *sandbox)
+{
+    kill(sandbox->init_pid, sandbox->end_signal);
+    kill(sandbox->init_pid, SIGCONT);
+}
+
 static void reap(struct sandbox *sandbox)
 {
     while (sandbox->init_pid > 0 && waitpid(sandbox->init_pid, NULL, 0) < 0 && errno == EINTR)
@@ -219,7 +263,7 @@ static void reap(struct sandbox *sandbox)
 void sandbox_release(struct sandbox *sandbox)
 {
     if (sandbox->init_pid > 0)
-        kill(sandbox->init_pid, SIGKILL);
+        end_init(sandbox);
     reap(sandbox);
     io_close(&sandbox->out_fd);
     io_close(&sandbox->err_fd);
@@ -241,7 +285,8 @@ int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret_sandbox, 
         return err_set(err, -ret, "pipe");
     sandbox.start_ns = io_now_ns();
     sandbox.deadline_ms = (sandbox.start_ns + 999999) / 1000000 + spec->deadline_ms;
-    sandbox.init_pid = fork_sandbox();
+    sandbox.end_signal = end_signal(spec);
+    sandbox.init_pid = fork_sandbox(spec);
     if (sandbox.init_pid == 0) {
         io_close(&sandbox.out_fd);
         io_close(&sandbox.err_fd);
@@ -266,7 +311,7 @@ int sandbox_finish(struct sandbox *sandbox, struct sandbox_result *ret_result, s
             return ret;
     } else {
         result.proc.how = PROC_TIMEOUT;
-        kill(sandbox->init_pid, SIGKILL);
+        end_init(sandbox);
         result.end_ns = io_now_ns();
     }
     reap(sandbox);

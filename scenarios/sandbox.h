@@ -4,6 +4,10 @@
  * The backend is a child of a small init, the first process of a PID namespace with a
  * /proc of its own. When the backend has ended, whoever still lives there is a leak: it is
  * named, and killed with the namespace. When the caller dies, so does all of it.
+ *
+ * Where namespaces are refused the init adopts and sweeps whom the backend leaves, and does so when
+ * the caller dies, too. A backend that means harm can kill that init there: for this the caller
+ * is to adopt orphans as well (offspring.h).
  */
 #ifndef KILLPOINT_SANDBOX_H
 #define KILLPOINT_SANDBOX_H
@@ -17,6 +21,7 @@ struct sandbox_spec {
     const char *const *envp;
     const char *cwd;
     int64_t deadline_ms; /* from the start */
+    bool no_namespaces;
 };
 
 struct sandbox_result {
@@ -31,10 +36,11 @@ struct sandbox {
     pid_t init_pid;
     int out_fd, err_fd, report_fd;
     int64_t start_ns, deadline_ms;
+    int end_signal; /* that makes the init end, and everybody with it */
 };
 #define SANDBOX_INIT                                                                               \
     {                                                                                              \
-        -1, -1, -1, -1, 0, 0                                                                       \
+        -1, -1, -1, -1, 0, 0, 0                                                                    \
     }
 /* Kills what still runs. */
 void sandbox_release(struct sandbox *sandbox);

@@ -2,20 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../fakes/client.h"
+#include "../fakes/container.h"
 #include "../fakes/layout.h"
 #include "../fakes/state.h"
 #include "../fault/home.h"
+#include "judge.h"
 #include "prestate.h"
 #include "scenario_check.h"
+#include "trial_input.h"
 
 #define JOURNAL_MAX_BYTES (64u << 20)
 
@@ -85,6 +85,10 @@ static int make_folder(struct lab *lab, struct err *err)
     CLEANUP(io_free) char *slots = io_format("%s/slots", folder);
     if (symlink("../slots", slots) < 0 && errno != EEXIST)
         return err_set(err, errno, "symlink %s", slots);
+    CLEANUP(io_free) char *copies = io_format("%s/copies", folder);
+    const char *shared = lab->setup->copies_path;
+    if (shared && symlink(shared, copies) < 0 && errno != EEXIST)
+        return err_set(err, errno, "symlink %s", copies);
     return write_driver(folder, err);
 }
 
@@ -92,8 +96,10 @@ static int make_folder(struct lab *lab, struct err *err)
 
 static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err *err)
 {
-    const struct boot boot = {
-        .state_path = lab->setup->folder, .name = machine->name, .owner_fd = lab->owner_read_fd};
+    const struct boot boot = {.kind = lab->setup->kind,
+                              .state_path = lab->setup->folder,
+                              .name = machine->name,
+                              .owner_fd = lab->owner_read_fd};
     int ret = client_boot(&boot, &machine->vmm_pid, err);
     machine->booted = ret == 0;
     return ret;
@@ -161,69 +167,6 @@ static int make_machines(struct lab *lab, struct err *err)
 
 /* --- what the backend gets ---------------------------------------------------------- */
 
-/* A certificate file of that fixture, at path. "unreadable" is a folder in its place. */
-static int place_certificate(const struct lab *lab, const char *fixture, const char *path,
-                             struct err *err)
-{
-    if (strcmp(fixture, "unreadable") == 0)
-        return mkdir(path, 0700) < 0 ? err_set(err, errno, "mkdir %s", path) : 0;
-    CLEANUP(io_free) char *from = io_format("%s/%s.crt", lab->setup->fixtures_path, fixture);
-    CLEANUP(buf_release) struct buf bytes = BUF_INIT;
-    int ret = io_read_file(AT_FDCWD, from, &bytes, 1 << 20, err);
-    return ret < 0 ? ret : io_write_file(AT_FDCWD, path, buf_str(&bytes), bytes.len, 0644, err);
-}
-
-static int write_plan(const struct plan *plan, const char *folder, struct err *err)
-{
-    json_t *routes = json_array();
-    for (const char *const *route = plan->routes; route && *route; route++)
-        json_array_append_new(routes, json_string(*route));
-    json_t *json = json_pack("{s:{s:o, s:s}, s:{s:s}}", "egress", "routes", routes, "ca_cert",
-                             "first.crt", "pipelock", "ca_cert", "second.crt");
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-    json_decref(json);
-    if (!text)
-        return err_text(err, EINVAL, "the plan is no JSON");
-    CLEANUP(io_free) char *path = io_format("%s/plan.json", folder);
-    int ret = io_write_file(AT_FDCWD, path, text, strlen(text), 0644, err);
-    free(text);
-    return ret;
-}
-
-/* The folder of the k-th run: plan.json, first.crt (egress), second.crt (pipelock): a name that
- * holds the label would let a backend that prints the path pass for one that says it. */
-static int write_inputs(const struct lab *lab, size_t k, char **ret_folder, struct err *err)
-{
-    const struct plan *plan = &lab->scenario->plans[k];
-    CLEANUP(io_free) char *folder = io_format("%s/plan%zu", lab->setup->folder, k + 1);
-    CLEANUP(io_free) char *egress = io_format("%s/first.crt", folder);
-    CLEANUP(io_free) char *pipelock = io_format("%s/second.crt", folder);
-    int ret = io_make_dirs(folder, 0700, err);
-    if (ret == 0)
-        ret = place_certificate(lab, plan->egress, egress, err);
-    if (ret == 0)
-        ret = place_certificate(lab, plan->pipelock, pipelock, err);
-    if (ret == 0)
-        ret = write_plan(plan, folder, err);
-    if (ret == 0)
-        *ret_folder = steal_ptr(&folder);
-    return ret;
-}
-
-/* Colon-separated upper-case hex of SHA-256; empty when the file holds no certificate. */
-static void read_fingerprint(const char *path, struct buf *print)
-{
-    BIO *bio = BIO_new_file(path, "r");
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (cert && X509_digest(cert, EVP_sha256(), digest, &len))
-        for (unsigned i = 0; i < len; i++)
-            buf_printf(print, "%s%02X", i ? ":" : "", digest[i]);
-    X509_free(cert);
-    BIO_free(bio);
-}
-
 extern char **environ;
 
 /* The runner's environment with the trial's own words in it. */
@@ -266,7 +209,7 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
         pool_format(&pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "first" : "second");
     run->plan = plan;
     run->machine = lab->machines[each ? k : 0].name;
-    read_fingerprint(cert, &run->fingerprint);
+    trial_input_fingerprint(cert, &run->fingerprint);
     CLEANUP(io_free) char *programs = NULL;
     int ret = home_find("bin/killpoint", &programs, err);
     if (ret < 0) {
@@ -287,7 +230,8 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
         .argv = backend_argv(lab->setup->backend, lab->trial->driver, values, &pool),
         .envp = make_env(lab, &pool),
         .cwd = folder,
-        .deadline_ms = scenario->run_ms};
+        .deadline_ms = scenario->run_ms,
+        .no_namespaces = !lab->setup->kind->has_init};
     ret = sandbox_start(&spec, ret_sandbox, err);
     pool_release(&pool);
     return ret;
@@ -348,6 +292,15 @@ static int read_rules(struct lab *lab, struct evidence_run *run, struct err *err
     return run->rules ? 0 : err_text(err, EPROTO, "the VMM's report is no JSON");
 }
 
+/* Where the guest's root and what it changed are; both the caller's. */
+static int show_machine(const struct lab *lab, const struct lab_machine *machine, char **ret_merged,
+                        char **ret_upper, struct err *err)
+{
+    CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
+    return lab->setup->kind->show(path, machine->vmm_pid, &lab->layout,
+                                  lab->scenario->disk_bytes > 0, ret_merged, ret_upper, err);
+}
+
 /* A reference for the exact level: the final certificate, installed undisturbed. */
 static int make_reference(struct lab *lab, const char *fixture, struct tree *ret_tree,
                           struct err *err)
@@ -369,12 +322,11 @@ static int make_reference(struct lab *lab, const char *fixture, struct tree *ret
         ret = prestate_provision(&target, fixture, err);
     if (ret < 0)
         return err_wrap(err, ret, "reference");
-    CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
-    const char *disk = lab->scenario->disk_bytes ? "disk/" : "";
-    CLEANUP(io_free)
-    char *merged = io_format("/proc/%d/root%s/merged", (int)machine->vmm_pid, path);
-    CLEANUP(io_free)
-    char *upper = io_format("/proc/%d/root%s/%supper", (int)machine->vmm_pid, path, disk);
+    CLEANUP(io_free) char *merged = NULL;
+    CLEANUP(io_free) char *upper = NULL;
+    ret = show_machine(lab, machine, &merged, &upper, err);
+    if (ret < 0)
+        return ret;
     return tree_snapshot(merged, upper, (const char *const *)lab->layout.layers, ret_tree, err);
 }
 
@@ -390,23 +342,20 @@ int trial_read_ca(const char *fixtures_path, const char *fixture, struct buf *ca
 }
 
 /* *ret_found, where it is not NULL: the files that the exact level was told by. */
-static int audit_machine(struct lab *lab, size_t index, const char *fixture,
+static int audit_machine(struct lab *lab, size_t index, const char *fixture, bool exact,
                          struct audit_report *ret_report, struct tree *ret_found, struct err *err)
 {
     struct lab_machine *machine = &lab->machines[index];
-    CLEANUP(io_free) char *path = state_machine_path(lab->setup->folder, machine->name);
-    CLEANUP(io_free)
-    char *merged = io_format("/proc/%d/root%s/merged", (int)machine->vmm_pid, path);
-    CLEANUP(io_free)
-    char *upper = io_format("/proc/%d/root%s/%supper", (int)machine->vmm_pid, path,
-                            lab->scenario->disk_bytes ? "disk/" : "");
+    CLEANUP(io_free) char *merged = NULL;
+    CLEANUP(io_free) char *upper = NULL;
     CLEANUP(buf_release) struct buf ca = BUF_INIT;
     CLEANUP(buf_release) struct buf ca_key = BUF_INIT;
     CLEANUP(tree_release) struct tree reference = {NULL, 0};
     CLEANUP(tree_release) struct tree found = {NULL, 0};
     const char *const *layers = (const char *const *)lab->layout.layers;
-    bool exact = lab->scenario->expect.exact == JUDGE_PASS;
     int ret = trial_read_ca(lab->setup->fixtures_path, fixture, &ca, &ca_key, err);
+    if (ret == 0)
+        ret = show_machine(lab, machine, &merged, &upper, err);
     if (ret == 0 && exact && !lab->trial->reference)
         ret = make_reference(lab, fixture, &reference, err);
     if (ret == 0 && exact)
@@ -445,6 +394,18 @@ static int revive_machine(struct lab *lab, struct lab_machine *machine, struct e
     return state_vmm_pid(lab->setup->folder, machine->name) ? 0 : boot_machine(lab, machine, err);
 }
 
+/* The fixture that the machine must hold in the end. */
+static const char *last_fixture(const struct lab *lab, size_t index)
+{
+    bool each = lab->scenario->machines == MACHINES_EACH;
+    return lab->scenario->plans[each ? index : lab->scenario->plan_count - 1].chosen;
+}
+
+static bool is_exact(const struct lab *lab)
+{
+    return lab->scenario->expect.exact == JUDGE_PASS;
+}
+
 static int audit_machines(struct lab *lab, struct err *err)
 {
     size_t wanted = lab->n_machines;
@@ -459,20 +420,38 @@ static int audit_machines(struct lab *lab, struct err *err)
             continue;
         }
         int ret = revive_machine(lab, machine, err);
-        bool each = lab->scenario->machines == MACHINES_EACH;
-        size_t last = each ? i : lab->scenario->plan_count - 1;
         struct audit_report **done = &lab->evidence.runs[lab->evidence.n_runs - 1].audit;
         if (*done) { /* it has just been looked at */
             *report = **done;
             free(*done);
             *done = NULL;
         } else if (ret == 0)
-            ret = audit_machine(lab, i, lab->scenario->plans[last].chosen, report, NULL, err);
+            ret = audit_machine(lab, i, last_fixture(lab, i), is_exact(lab), report, NULL, err);
         if (ret < 0)
             return err_wrap(err, ret, "audit");
         lab->evidence.n_audits++;
     }
     return 0;
+}
+
+/*
+ * What ended badly is held against an undisturbed install, too, whether or not that was to be
+ * judged. Where that cannot be made, the verdict stands without.
+ */
+static void compare_bad(struct lab *lab)
+{
+    json_t *checks = NULL;
+    enum verdict verdict = judge(lab->scenario, &lab->evidence, &checks);
+    json_decref(checks);
+    if (verdict == VERDICT_PASS || verdict == VERDICT_UNSUPPORTED || is_exact(lab) ||
+        lab->evidence.vm_lost || lab->n_machines != 1)
+        return;
+    struct audit_report report;
+    struct err err;
+    if (audit_machine(lab, 0, last_fixture(lab, 0), true, &report, NULL, &err) < 0)
+        return;
+    audit_report_release(&lab->evidence.audits[0]);
+    lab->evidence.audits[0] = report;
 }
 
 /* Whether the run says so, and no check of the store finds anything. */
@@ -499,7 +478,8 @@ static int look_after_run(struct lab *lab, size_t k, struct tree *files, struct 
     if (ret == 0)
         ret = revive_machine(lab, &lab->machines[0], err);
     if (ret == 0)
-        ret = audit_machine(lab, 0, lab->scenario->plans[k].chosen, run->audit, &found, err);
+        ret = audit_machine(lab, 0, lab->scenario->plans[k].chosen, is_exact(lab), run->audit,
+                            &found, err);
     if (ret < 0)
         return ret;
     bool well = ended_well(run);
@@ -521,9 +501,11 @@ static int run_backends(struct lab *lab, struct err *err)
     int ret = 0;
     while (finished < n && ret == 0) {
         while (started < n && started < finished + at_once && ret == 0) {
-            CLEANUP(io_free) char *folder = NULL;
+            CLEANUP(io_free)
+            char *folder = io_format("%s/plan%zu", lab->setup->folder, started + 1);
             sandboxes[started % SCENARIO_MACHINES_MAX] = (struct sandbox)SANDBOX_INIT;
-            ret = write_inputs(lab, started, &folder, err);
+            ret = trial_input_write(&lab->scenario->plans[started], lab->setup->fixtures_path,
+                                    folder, err);
             if (ret == 0)
                 ret = start_backend(lab, started, folder,
                                     &sandboxes[started % SCENARIO_MACHINES_MAX], err);
@@ -574,6 +556,8 @@ static int play(struct lab *lab, struct err *err)
     int64_t audit_ns = io_now_ns();
     if (ret == 0)
         ret = audit_machines(lab, err);
+    if (ret == 0 && lab->setup->compares_bad)
+        compare_bad(lab);
     lab->evidence.audit_ms = (double)(io_now_ns() - audit_ns) / 1e6;
     lab->evidence.ms = io_now_ms() - start_ms;
     return ret;

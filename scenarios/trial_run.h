@@ -17,11 +17,16 @@
 #define TRIAL_CA_PATH "/usr/local/share/ca-certificates/bot-bottle-mitm.crt"
 #define TRIAL_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
+struct container_kind;
+
 struct trial_setup {
     const char *folder;        /* made by trial_run(); its parent has the slot server */
     const char *fixtures_path; /* scenarios/fixtures */
     const struct backend *backend;
-    const struct audit_known *known; /* for the audits, see audit.h; or NULL */
+    const struct audit_known *known;   /* for the audits, see audit.h; or NULL */
+    const struct container_kind *kind; /* of the machines; without namespaces for the backend too */
+    const char *copies_path; /* where copied trees wait for their next machine; NULL: nowhere */
+    bool compares_bad;       /* with an undisturbed install, even if the scenario does not */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../fakes/container.h"
 #include "../fault/home.h"
 #include "../scenarios/audit.h"
 #include "../scenarios/trial_run.h"
@@ -101,7 +102,7 @@ static void bench_layout(const char *state, const char *layout_name)
     if (trial_read_ca(fixtures, "ca", &ca, &key, &err) < 0)
         bench_give_up(fixtures, &err);
     audit_learn_ca(&ca, &key, &known);
-    const struct trial_setup setup = {folder, fixtures, &backend, &known};
+    const struct trial_setup setup = {folder, fixtures, &backend, &known, &container_namespaces};
     for (int i = -1; i < ROUNDS; i++) { /* the first round warms up */
         double audit, bare_one = bare_machine(&layout, bare);
         double trial_one = whole_trial(&setup, layout_name, &audit);

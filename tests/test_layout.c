@@ -13,11 +13,11 @@ static const char good_json[] =
     "{\"name\": \"lenny\", \"title\": \"a made-up \\\"tree\\\"\", \"suite\": \"lenny\","
     " \"debian_version\": \"5.0\", \"digest\": \"abc\", \"recipe\": \"def\", \"host\": false,"
     " \"layers\": [\"root\", \"/srv/below\"], \"hide\": [], \"hooks\": [\"a\", \"b\"],"
-    " \"roots\": 5, \"packages\": {\"openssl\": \"0.9.8\"}}";
+    " \"roots\": 5, \"packages\": {\"openssl\": \"0.9.8\", \"bash\": \"4.0\"}}";
 static const char host_json[] =
     "{\"name\": \"host\", \"title\": \"t\", \"suite\": \"\", \"debian_version\": \"12.11\","
     " \"digest\": \"abc\", \"host\": true, \"layers\": [\"/\"], \"hide\": [\"/root\", \"/tmp\"],"
-    " \"hooks\": [], \"roots\": 0}";
+    " \"hooks\": [], \"roots\": 0, \"packages\": {}}";
 
 static void layout_write(const char *layouts_path, const char *name, const char *json)
 {
@@ -69,6 +69,9 @@ static void layout_has_what_its_file_says(void **state)
     assert_string_equal(layout.hooks[0], "a");
     assert_string_equal(layout.hooks[1], "b");
     assert_null(layout.hooks[2]);
+    assert_string_equal(layout.packages[0], "bash 4.0");
+    assert_string_equal(layout.packages[1], "openssl 0.9.8");
+    assert_null(layout.packages[2]);
     assert_int_equal(layout.roots, 5);
     assert_false(layout.host);
     assert_string_equal(err.msg, "");

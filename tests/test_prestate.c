@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../fakes/container.h"
 #include "../fakes/state.h"
 #include "../fault/home.h"
 #include "../scenarios/prestate.h"
@@ -34,7 +35,10 @@ static int set_up(void **state)
     static char name[] = "kp1", image[] = LAYOUT;
     struct record record = {.name = name, .image = image, .layout = image, .started = true};
     assert_int_equal(pipe2(bench.owner_fds, O_CLOEXEC), 0);
-    struct boot boot = {.state_path = bench.folder, .name = name, .owner_fd = bench.owner_fds[0]};
+    struct boot boot = {.kind = &container_namespaces,
+                        .state_path = bench.folder,
+                        .name = name,
+                        .owner_fd = bench.owner_fds[0]};
     pid_t pid;
     if (home_find("scenarios/fixtures", &bench.fixtures, &err) < 0 ||
         state_create(bench.folder, &record, &err) < 0 || client_boot(&boot, &pid, &err) < 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../fakes/container.h"
 #include "../fakes/state.h"
 #include "../fault/home.h"
 #include "../scenarios/judge.h"
@@ -117,8 +118,9 @@ static void start(struct bench *bench, const char *name, const char *keys,
         fail_msg("%s", err.msg);
     bench->folder = dir_make();
     bench->trial = (struct trial){bench->set.items[0], id, LAYOUT, DRIVER_SMOLVM};
-    bench->setup =
-        (struct trial_setup){.fixtures_path = bench->fixtures, .backend = &bench->backend};
+    bench->setup = (struct trial_setup){.fixtures_path = bench->fixtures,
+                                        .backend = &bench->backend,
+                                        .kind = &container_namespaces};
     bench->setup.folder = io_format("%s/trial", bench->folder);
 }
 

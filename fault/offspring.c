@@ -1,0 +1,121 @@
+#include "offspring.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct relative {
+    pid_t pid, parent;
+    bool below;
+};
+
+struct relatives {
+    struct relative *items;
+    size_t count;
+};
+
+int offspring_adopt(bool adopt, struct err *err)
+{
+    unsigned long on = adopt;
+    return prctl(PR_SET_CHILD_SUBREAPER, on, 0L, 0L, 0L) < 0 ? err_set(err, errno, "adopt orphans")
+                                                             : 0;
+}
+
+/* The parent stands behind the name, which may hold any byte. */
+static void add(struct relatives *relatives, int proc_fd, const char *name)
+{
+    char path[300], text[512];
+    snprintf(path, sizeof path, "%s/stat", name);
+    CLEANUP(io_close) int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
+        return; /* it is gone */
+    text[n] = '\0';
+    const char *behind = strrchr(text, ')');
+    int parent;
+    if (!behind || sscanf(behind + 1, " %*c %d", &parent) != 1)
+        return;
+    relatives->items =
+        reallocarray(relatives->items, relatives->count + 1, sizeof *relatives->items);
+    if (!relatives->items)
+        abort();
+    relatives->items[relatives->count++] = (struct relative){(pid_t)atoi(name), parent, false};
+}
+
+static void look_around(struct relatives *relatives)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (isdigit((unsigned char)entry->d_name[0]))
+            add(relatives, dirfd(dir), entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+/* Whether the parent is this process or is below it. */
+static bool is_below(const struct relatives *relatives, pid_t parent)
+{
+    if (parent == getpid())
+        return true;
+    for (size_t i = 0; i < relatives->count; i++)
+        if (relatives->items[i].pid == parent)
+            return relatives->items[i].below;
+    return false;
+}
+
+size_t offspring_list(pid_t **ret_pids)
+{
+    struct relatives relatives = {NULL, 0};
+    size_t found = 0;
+    look_around(&relatives);
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < relatives.count; i++) {
+            struct relative *one = &relatives.items[i];
+            if (one->below || !is_below(&relatives, one->parent))
+                continue;
+            one->below = more = true;
+            found++;
+        }
+    }
+    pid_t *pids = calloc(found + 1, sizeof *pids);
+    if (!pids)
+        abort();
+    size_t used = 0;
+    for (size_t i = 0; i < relatives.count; i++)
+        if (relatives.items[i].below)
+            pids[used++] = relatives.items[i].pid;
+    free(relatives.items);
+    *ret_pids = pids;
+    return found;
+}
+
+size_t offspring_kill(void)
+{
+    CLEANUP(io_free) pid_t *pids = NULL;
+    size_t count = offspring_list(&pids);
+    for (size_t i = 0; i < count; i++)
+        kill(pids[i], SIGKILL);
+    return count;
+}
+
+/*
+ * Who was missed is found in time: it was forked by somebody who is killed, and whose end, as
+ * a child or as an orphan, ends the waiting.
+ */
+void offspring_end(void)
+{
+    for (;;) {
+        offspring_kill();
+        if (waitpid(-1, NULL, __WALL) < 0 && errno == ECHILD)
+            return;
+    }
+}
