@@ -11,6 +11,7 @@
 #include "cmdline.h"
 #include "explain_cmd.h"
 #include "explore_cmd.h"
+#include "probe_cmd.h"
 #include "replay_cmd.h"
 #include "run_cmd.h"
 #include "scenario_cmd.h"
@@ -22,6 +23,7 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"run", run_cmd, true, "play scenarios with a backend and judge the guests"},
+    {"probe", probe_cmd, true, "check that a backend can succeed and fail at all"},
     {"explore", explore_cmd, true, "kill a backend's call at every crash point"},
     {"replay", replay_cmd, true, "run just the point that a token names, and show what it did"},
     {"list", list_cmd, false, "name the trials that `run` would play"},

@@ -144,10 +144,12 @@ static void print_again(const struct report *report, const struct trial *trial)
 }
 
 /* A line to paste: a shell in the machine that was left. */
-static void print_kept(FILE *out, const char *folder)
+static void print_kept(FILE *out, const char *folder, const char *machine)
 {
     print_word(out, "    enter     KILLPOINT_STATE=", folder);
-    fputs(" sh -c 'smolvm machine start --name kp1 && smolvm machine shell --name kp1'\n", out);
+    machine = *machine ? machine : "kp1";
+    fprintf(out, " sh -c 'smolvm machine start --name %s && smolvm machine shell --name %s'\n",
+            machine, machine);
 }
 
 static void print_row(const struct report *report, const struct trial *trial, json_t *event)
@@ -159,6 +161,8 @@ static void print_row(const struct report *report, const struct trial *trial, js
                 (double)json_integer_value(json_object_get(event, "ms")) / 1000.0);
     if (*text(event, "reason"))
         fprintf(report->out, "  -- %s", text(event, "reason"));
+    if (*text(event, "ref"))
+        fprintf(report->out, " (%s)", text(event, "ref"));
     fputc('\n', report->out);
     if (verdict_is_fine(verdict))
         return;
@@ -173,7 +177,7 @@ static void print_row(const struct report *report, const struct trial *trial, js
         print_text(report->out, text(run, "stderr"), text(event, "folder"));
     }
     if (*text(event, "kept"))
-        print_kept(report->out, text(event, "kept"));
+        print_kept(report->out, text(event, "kept"), text(run, "machine"));
     print_again(report, trial);
 }
 

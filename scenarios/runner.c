@@ -160,10 +160,10 @@ static json_t *runs_json(const struct evidence *evidence)
     json_t *list = json_array();
     for (size_t i = 0; i < evidence->n_runs; i++) {
         const struct proc_result *proc = &evidence->runs[i].sandbox.proc;
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:I, s:o, s:o}", "how", how[proc->how], "code",
-                                        proc->code, "ms", (json_int_t)proc->ms, "stdout",
-                                        text_json(&proc->out), "stderr", text_json(&proc->err)));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "machine", evidence->runs[i].machine,
+                            "how", how[proc->how], "code", proc->code, "ms", (json_int_t)proc->ms,
+                            "stdout", text_json(&proc->out), "stderr", text_json(&proc->err)));
     }
     return list;
 }
@@ -252,6 +252,14 @@ static void count(struct runner *runner, json_t *event)
     json_decref(event);
 }
 
+/* Why, in the words of the expectation list. */
+static void add_reason(json_t *event, const struct expectation *entry)
+{
+    json_object_set_new(event, "reason", json_string(entry->reason));
+    if (entry->ref)
+        json_object_set_new(event, "ref", json_string(entry->ref));
+}
+
 /* The backend's expectation list has the last word on a trial that was played. */
 static void apply_expectations(struct runner *runner, const struct trial *trial, json_t *event)
 {
@@ -290,7 +298,7 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
         event, "verdict",
         json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL : VERDICT_XPASS)));
     if (entry)
-        json_object_set_new(event, "reason", json_string(entry->reason));
+        add_reason(event, entry);
 }
 
 static void start_trials(struct runner *runner);
@@ -416,10 +424,12 @@ static bool leave_out(struct runner *runner, const struct trial *trial)
         return false;
     json_t *event = trial_event(trial, skip ? VERDICT_SKIP : VERDICT_UNSUPPORTED);
     CLEANUP(io_free)
-    char *reason = skip    ? io_format("%s", skip->reason)
-                   : lacks ? io_format("the backend has not: %s", lacks)
-                           : io_format("the backend has no command for this driver");
-    json_object_set_new(event, "reason", json_string(reason));
+    char *reason = lacks ? io_format("the backend has not: %s", lacks)
+                         : io_format("the backend has no command for this driver");
+    if (skip)
+        add_reason(event, skip);
+    else
+        json_object_set_new(event, "reason", json_string(reason));
     count(runner, event);
     return true;
 }

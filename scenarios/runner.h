@@ -10,10 +10,10 @@
  *
  * Everything that is found goes out as events, JSON objects with a member "event":
  *   begin  {"version", "backend", "driver"?, "trials": N, "seed"?}
- *   trial  {"id", "scenario", "layout", "driver", "title", "verdict", "reason"?, "error"?,
+ *   trial  {"id", "scenario", "layout", "driver", "title", "verdict", "reason"?, "ref"?, "error"?,
  *           "ms", "folder" (the trial's, gone by now), "checks": […] (judge.h), "calls": [{"verb",
  * "status", "signal"}], "runs":
- *           [{"how", "code", "stdout", "stderr"}], "kept"?}
+ *           [{"machine", "how", "code", "stdout", "stderr"}], "kept"?}
  *   end    {"counts": {VERDICT: N}, "exit": N, "ms", "interrupted": bool}
  */
 #ifndef KILLPOINT_RUNNER_H

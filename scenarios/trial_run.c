@@ -2,9 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +13,7 @@
 #include "../fault/home.h"
 #include "prestate.h"
 #include "scenario_check.h"
+#include "trial_input.h"
 
 #define JOURNAL_MAX_BYTES (64u << 20)
 
@@ -102,7 +100,10 @@ static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err
 static int make_machine(struct lab *lab, struct err *err)
 {
     struct lab_machine *machine = &lab->machines[lab->n_machines];
-    machine->name = io_format("kp%zu", ++lab->n_machines);
+    lab->n_machines++;
+    machine->name = lab->scenario->machine_name == MACHINE_NAME_RANDOM
+                        ? trial_input_machine_name()
+                        : io_format("kp%zu", lab->n_machines);
     struct record record = {.name = machine->name,
                             .image = lab->layout.name,
                             .layout = lab->layout.name,
@@ -161,69 +162,6 @@ static int make_machines(struct lab *lab, struct err *err)
 
 /* --- what the backend gets ---------------------------------------------------------- */
 
-/* A certificate file of that fixture, at path. "unreadable" is a folder in its place. */
-static int place_certificate(const struct lab *lab, const char *fixture, const char *path,
-                             struct err *err)
-{
-    if (strcmp(fixture, "unreadable") == 0)
-        return mkdir(path, 0700) < 0 ? err_set(err, errno, "mkdir %s", path) : 0;
-    CLEANUP(io_free) char *from = io_format("%s/%s.crt", lab->setup->fixtures_path, fixture);
-    CLEANUP(buf_release) struct buf bytes = BUF_INIT;
-    int ret = io_read_file(AT_FDCWD, from, &bytes, 1 << 20, err);
-    return ret < 0 ? ret : io_write_file(AT_FDCWD, path, buf_str(&bytes), bytes.len, 0644, err);
-}
-
-static int write_plan(const struct plan *plan, const char *folder, struct err *err)
-{
-    json_t *routes = json_array();
-    for (const char *const *route = plan->routes; route && *route; route++)
-        json_array_append_new(routes, json_string(*route));
-    json_t *json = json_pack("{s:{s:o, s:s}, s:{s:s}}", "egress", "routes", routes, "ca_cert",
-                             "first.crt", "pipelock", "ca_cert", "second.crt");
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-    json_decref(json);
-    if (!text)
-        return err_text(err, EINVAL, "the plan is no JSON");
-    CLEANUP(io_free) char *path = io_format("%s/plan.json", folder);
-    int ret = io_write_file(AT_FDCWD, path, text, strlen(text), 0644, err);
-    free(text);
-    return ret;
-}
-
-/* The folder of the k-th run: plan.json, first.crt (egress), second.crt (pipelock): a name that
- * holds the label would let a backend that prints the path pass for one that says it. */
-static int write_inputs(const struct lab *lab, size_t k, char **ret_folder, struct err *err)
-{
-    const struct plan *plan = &lab->scenario->plans[k];
-    CLEANUP(io_free) char *folder = io_format("%s/plan%zu", lab->setup->folder, k + 1);
-    CLEANUP(io_free) char *egress = io_format("%s/first.crt", folder);
-    CLEANUP(io_free) char *pipelock = io_format("%s/second.crt", folder);
-    int ret = io_make_dirs(folder, 0700, err);
-    if (ret == 0)
-        ret = place_certificate(lab, plan->egress, egress, err);
-    if (ret == 0)
-        ret = place_certificate(lab, plan->pipelock, pipelock, err);
-    if (ret == 0)
-        ret = write_plan(plan, folder, err);
-    if (ret == 0)
-        *ret_folder = steal_ptr(&folder);
-    return ret;
-}
-
-/* Colon-separated upper-case hex of SHA-256; empty when the file holds no certificate. */
-static void read_fingerprint(const char *path, struct buf *print)
-{
-    BIO *bio = BIO_new_file(path, "r");
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (cert && X509_digest(cert, EVP_sha256(), digest, &len))
-        for (unsigned i = 0; i < len; i++)
-            buf_printf(print, "%s%02X", i ? ":" : "", digest[i]);
-    X509_free(cert);
-    BIO_free(bio);
-}
-
 extern char **environ;
 
 /* The runner's environment with the trial's own words in it. */
@@ -265,8 +203,10 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     const char *cert =
         pool_format(&pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "first" : "second");
     run->plan = plan;
-    run->machine = lab->machines[each ? k : 0].name;
-    read_fingerprint(cert, &run->fingerprint);
+    run->machine = io_format("%s", lab->machines[each ? k : 0].name);
+    run->told = scenario->machine_name == MACHINE_NAME_MISSING ? trial_input_machine_name()
+                                                               : io_format("%s", run->machine);
+    trial_input_fingerprint(cert, &run->fingerprint);
     CLEANUP(io_free) char *programs = NULL;
     int ret = home_find("bin/killpoint", &programs, err);
     if (ret < 0) {
@@ -275,7 +215,7 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     }
     *strrchr(programs, '/') = '\0';
     const struct placeholder values[] = {
-        {"machine", run->machine},
+        {"machine", run->told},
         {"cert", cert},
         {"plan", pool_format(&pool, "%s/plan.json", folder)},
         {"label", plan->label == LABEL_EGRESS ? "egress" : "pipelock"},
@@ -300,7 +240,7 @@ static json_t *parse_line(const char *line, size_t len)
     return json_loadb(line, len, 0, NULL);
 }
 
-/* The journal's lines that belong to the run: on its machine, within its time. */
+/* The journal's lines that belong to the run: on the machine it was told, within its time. */
 static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/journal.ndjson", lab->setup->folder);
@@ -316,7 +256,7 @@ static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err
         json_t *call = parse_line(at, (size_t)(end - at));
         const char *machine = json_string_value(json_object_get(call, "machine"));
         int64_t start = json_integer_value(json_object_get(call, "start_ns"));
-        bool named = machine && strcmp(machine, run->machine) == 0;
+        bool named = machine && strcmp(machine, run->told) == 0;
         bool refused = !machine && lab->n_machines == 1;
         if (call && (named || refused) && start >= run->sandbox.start_ns &&
             start <= run->sandbox.end_ns)
@@ -471,6 +411,14 @@ static int ended_well(struct lab *lab, size_t run, struct err *err)
     return findings == 0;
 }
 
+static void map_status(const struct lab *lab, struct evidence_run *run)
+{
+    struct proc_result *proc = &run->sandbox.proc;
+    run->raw_status = proc->code;
+    if (proc->how == PROC_EXITED)
+        proc->code = backend_status(lab->setup->backend, proc->code);
+}
+
 /* One run after the other on one machine, or all at once, each on its own. */
 static int run_backends(struct lab *lab, struct err *err)
 {
@@ -480,9 +428,11 @@ static int run_backends(struct lab *lab, struct err *err)
     int ret = 0;
     while (finished < n && ret == 0) {
         while (started < n && started < finished + at_once && ret == 0) {
-            CLEANUP(io_free) char *folder = NULL;
+            CLEANUP(io_free)
+            char *folder = io_format("%s/plan%zu", lab->setup->folder, started + 1);
             sandboxes[started % SCENARIO_MACHINES_MAX] = (struct sandbox)SANDBOX_INIT;
-            ret = write_inputs(lab, started, &folder, err);
+            ret = trial_input_write(&lab->scenario->plans[started], lab->setup->fixtures_path,
+                                    folder, err);
             if (ret == 0)
                 ret = start_backend(lab, started, folder,
                                     &sandboxes[started % SCENARIO_MACHINES_MAX], err);
@@ -491,9 +441,10 @@ static int run_backends(struct lab *lab, struct err *err)
         if (ret == 0)
             ret = sandbox_finish(&sandboxes[finished % SCENARIO_MACHINES_MAX],
                                  &lab->evidence.runs[finished].sandbox, err);
-        if (ret == 0)
+        if (ret == 0) {
+            map_status(lab, &lab->evidence.runs[finished]);
             sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
-        else
+        } else
             err_wrap(err, ret, "backend");
         if (ret < 0 || !lab->trial->until_good || finished < 2)
             continue;
