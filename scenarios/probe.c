@@ -155,12 +155,12 @@ enum probe_end probe_conclude(json_t *const events[PROBE_N_CASES], struct buf *t
         hint(events[UNDISTURBED], text);
     } else if (ends[UNDISTURBED] == PROBE_UNSUPPORTED)
         buf_add(text, "nothing would be judged: what any backend does is not supported\n");
-    else if (ends[NO_CERTIFICATE] == PROBE_BAD || ends[NO_MACHINE] == PROBE_BAD)
-        buf_add(text, "its exit status tells nothing: it must claim failure for what cannot be\n"
-                      "look at what swallows the status: a pipe, `|| true`, a wrapper\n");
     else if (ends[RANDOM_NAME] == PROBE_BAD)
         buf_add(text, "it does its work for some names alone\n"
                       "look at where it has the machine's name from: it is {machine}\n");
+    else if (ends[NO_CERTIFICATE] == PROBE_BAD || ends[NO_MACHINE] == PROBE_BAD)
+        buf_add(text, "its exit status tells nothing: it must claim failure for what cannot be\n"
+                      "look at what swallows the status: a pipe, `|| true`, a wrapper\n");
     else if (ends[UNDISTURBED] == PROBE_BAD)
         buf_add(text, "it does not do the same each time: the same work went well once\n");
     else {

@@ -41,9 +41,10 @@ static const struct row rows[] = {
     {"says that it is broken where failure is right", FAILURE, "exit 99", "ERROR", 3, "99"},
     {"cannot be started", STORE, "exec /nonexistent/program", "FAIL", 1, "exit status 127"},
     {"gives the driver an unknown flag",
-     "expect: {claim: success, exec_status: [0], store: {must: report}}",
+     "expect: {claim: success, calls: {exec: 1}, store: {must: report}}",
      "smolvm machine exec --bogus --name {machine} -- true; exit 0", "FAIL", 1,
-     "exec-status\n      expected  0\n      found     2"},
+     "calls/exec\n      expected  1\n      found     0, and 1 refused by the driver as wrong usage "
+     "(status 2)\n"},
     {"takes the fakes off PATH", STORE,
      "PATH=/usr/bin:/bin; smolvm machine cp {cert} {machine}:{ca_path}; exit 0", "FAIL", 1,
      "calls/cp"},
