@@ -124,6 +124,40 @@ static void each_backend_gets_its_verdict(void **state)
         check_row(&rows[i]);
 }
 
+static const struct {
+    const char *name;
+    const char *end; /* of the backend: a shell command */
+    const char *verdict;
+    int code;
+} mapped[] = {
+    {"of no use", "exit 64", "PASS", 0},
+    {"of no use, and not said so", "exit 2", "FAIL", 1},
+    {"not supported", "exit 3", "UNSUPPORTED", 4},
+    {"77 is a failure like others", "exit 77", "FAIL", 1},
+    {"broken", "exit 70", "ERROR", 3},
+    {"a signal has no status", "kill -3 $$", "CRASH", 1},
+};
+
+static void an_exit_map_says_what_its_statuses_mean(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", "expect: {claim: failure, exit: 2}");
+    for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++) {
+        CLEANUP(io_free)
+        char *text = io_format("format: 1\nname: mapped\ntitle: of a test\n"
+                               "command: {smolvm: [sh, -c, '%s']}\n"
+                               "exit_map: {64: 2, 2: 1, 3: 77, 77: 1, 70: 99}\n",
+                               mapped[i].end);
+        CLEANUP(io_free) char *line = io_format("%-11s play/one@", mapped[i].verdict);
+        play_write("backends/mapped.yaml", text);
+        struct run done = play("killpoint run --backend mapped");
+        play_check_code(mapped[i].name, &done, mapped[i].code);
+        play_check_has(mapped[i].name, done.out, line);
+        run_release(&done);
+    }
+}
+
 static void a_program_that_is_not_there_is_an_error_of_the_harness(void **state)
 {
     (void)state;
@@ -208,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, play_set_up, play_tear_down)
         T(each_backend_gets_its_verdict),
+        T(an_exit_map_says_what_its_statuses_mean),
         T(a_program_that_is_not_there_is_an_error_of_the_harness),
         T(a_gibibyte_on_stdout_is_cut_and_memory_stays_small),
         T(paths_of_150_bytes_work),

@@ -30,14 +30,17 @@ def fingerprint(cert_path):
 
 
 def run(*argv):
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    return subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+    )
 
 
 def check(step, done):
     if done.returncode == 0:
         return
-    end = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-    sys.exit(f"{step} failed: {end}; stdout {done.stdout.strip()!r}; stderr {done.stderr.strip()!r}")
+    code, out, err = done.returncode, done.stdout.strip(), done.stderr.strip()
+    end = f"exit status {code}" if code > 0 else f"signal {-code}"
+    sys.exit(f"{step} failed: {end}; stdout {out!r}; stderr {err!r}")
 
 
 def main(machine, plan, ca, bundle):
@@ -49,8 +52,10 @@ def main(machine, plan, ca, bundle):
         return 2
     check("cp", run("smolvm", "machine", "cp", str(cert), f"{machine}:{ca}"))
     ca, bundle = shlex.quote(ca), shlex.quote(bundle)
-    script = (f"chown root:root {ca} && chmod 644 {ca} && update-ca-certificates"
-              f" && openssl verify -CAfile {bundle} {ca}")
+    script = (
+        f"chown root:root {ca} && chmod 644 {ca} && update-ca-certificates"
+        f" && openssl verify -CAfile {bundle} {ca}"
+    )
     install = ("smolvm", "machine", "exec", "--name", machine, "--", "sh", "-c", script)
     step, done = "exec", run(*install)
     if done.returncode == 137:
