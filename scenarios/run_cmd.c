@@ -295,6 +295,15 @@ static void send_event(struct report *report, json_t *event)
     json_decref(event);
 }
 
+/* What fails everywhere has most likely not even begun. */
+static void print_doubt(const struct run_outcome *outcome)
+{
+    const size_t *counts = outcome->counts;
+    size_t bad = counts[VERDICT_FAIL] + counts[VERDICT_TIMEOUT] + counts[VERDICT_CRASH];
+    if (bad > 1 && counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_LEAK] == 0)
+        puts("everything fails: the adapter is probably broken; `killpoint probe` says more");
+}
+
 static int play_all(struct play *play, struct report *report)
 {
     struct run_outcome outcome = {.interrupted = false};
@@ -316,6 +325,7 @@ static int play_all(struct play *play, struct report *report)
         expectations_outdated(&play->backend.expectations, &play->all, today(), &play->diags);
     int status = exit_status(&outcome, outdated);
     report_print(report, &outcome);
+    print_doubt(&outcome);
     if (play->options.shuffle)
         printf("shuffled with seed %lu\n", play->options.seed);
     diags_print(&play->diags, stderr);

@@ -151,6 +151,23 @@ static void trouble_of_the_harness_comes_before_findings(void **state)
     run_release(&done);
 }
 
+static void where_everything_fails_the_adapter_is_doubted(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", CALM);
+    play_add("two", "expect: {claim: failure}");
+    struct run one = play("killpoint run -- false");
+    play_check_code("one of two", &one, 1);
+    assert_null(strstr(one.out, "adapter"));
+    run_release(&one);
+    play_add("two", CALM);
+    struct run all = play("killpoint run -- false");
+    play_check_code("both", &all, 1);
+    play_check_has("both", all.out, "\neverything fails: the adapter is probably broken");
+    run_release(&all);
+}
+
 /* --- what it prints -------------------------------------------------------------------- */
 
 /* Five trials of four verdicts. */
@@ -419,6 +436,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, play_set_up, play_tear_down)
         T(each_exit_status_says_what_it_should),
         T(trouble_of_the_harness_comes_before_findings),
+        T(where_everything_fails_the_adapter_is_doubted),
         T(two_runs_print_the_same_whatever_the_order_and_the_jobs),
         T(a_trials_own_paths_are_not_printed),
         T(a_failed_check_says_what_was_expected_and_found),
