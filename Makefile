@@ -89,23 +89,30 @@ $(BUILD)/tests/test_impl_%: $(OBJ)/tests/test_impl_%.o $(IMPL)
 $(BUILD)/tests/bench: $(call objs,$(wildcard tests/bench*.c)) $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,$(RUNNER_LIBS))
+$(BUILD)/tests/mutants: $(OBJ)/tests/mutants.o $(RUNNER) $(FAKES) $(FAULT)
+	$(call say,LD)
+	$(call link,$(RUNNER_LIBS))
+$(BUILD)/tests/mutants $(BUILD)/tests/test_broken: $(OBJ)/tests/mutant.o
 $(BUILD)/tests/test_tracer: $(OBJ)/tests/tracer_members.o
 $(BUILD)/tests/test_%: $(OBJ)/tests/test_%.o $(OBJ)/tests/support.o $(RUNNER) $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-lcmocka $(RUNNER_LIBS))
 
 # --- what people call --------------------------------------------------------
-.PHONY: run test unit testprograms heavy valgrind asan check repeat prove bench format help clean distclean
-run: ## play the suite with both policies on bookworm (sets everything up)
+.PHONY: run test unit testprograms mutants heavy valgrind asan check repeat prove bench format help clean distclean
+run: ## play the suite with both policies, or BACKEND=FILE.yaml, on bookworm (sets everything up)
 	$(Q)ci/deps
 	$(Q)$(MAKE) --no-print-directory programs
-	$(Q)$(SUDO) ci/play $(BUILD)
+	$(Q)$(SUDO) ci/play $(BUILD) $(BACKEND)
 test: ## unit and end-to-end tests (sets everything up)
 	$(Q)ci/deps
 	$(Q)$(MAKE) --no-print-directory unit
-testprograms: $(TESTS)
+testprograms: $(TESTS) $(BUILD)/tests/mutants
 unit: programs testprograms
 	$(Q)$(SUDO) ci/test $(BUILD) $(TEST_LAYOUTS)
+mutants: programs $(BUILD)/tests/mutants ## wrong backends, and the check that catches each
+	$(Q)$(SUDO) ci/layouts bookworm-mini
+	$(Q)$(SUDO) $(BUILD)/tests/mutants
 heavy: programs testprograms ## the engine's tests at full size: many minutes
 	$(Q)$(MAKE) --no-print-directory VARIANT=release programs
 	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)

@@ -451,9 +451,18 @@ const struct container_kind *container_choose(const char *state_path, struct err
     /* Its name is a run's: what a killed one leaves is swept with theirs, under the same lock. */
     CLEANUP(io_free) char *folder = io_format("%s/run-%d-try", state_path, (int)getpid());
     CLEANUP(io_close) int lock_fd = -1;
-    if (state_lock(state_path, &lock_fd, ret_why) < 0 || io_make_dirs(folder, 0700, ret_why) < 0)
+    sigset_t ends, old;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    if (state_lock(state_path, &lock_fd, ret_why) < 0)
         return &container_copied;
-    int ret = try_in(folder, ret_why);
+    sigprocmask(SIG_BLOCK, &ends, &old); /* they wait until the folder is gone again */
+    int ret = io_make_dirs(folder, 0700, ret_why);
+    if (ret == 0)
+        ret = try_in(folder, ret_why);
     io_remove_tree(AT_FDCWD, folder, NULL);
+    sigprocmask(SIG_SETMASK, &old, NULL);
     return ret < 0 ? &container_copied : &container_namespaces;
 }

@@ -17,6 +17,8 @@ static const char *const placeholder_names[] = {"machine", "cert",   "plan", "la
 static const char *const runners_env[] = {"PATH", "HOME", "TMPDIR", "SMOLVM"};
 #define N_RUNNERS_ENV (sizeof runners_env / sizeof *runners_env)
 
+#define STATUSES 256
+
 void backend_release(struct backend *backend)
 {
     pool_release(&backend->pool);
@@ -149,6 +151,23 @@ static void read_env(const struct loading *loading, struct view view)
     loading->backend->env = env;
 }
 
+static void read_exit_map(const struct loading *loading, struct view view)
+{
+    size_t count = schema_count(view);
+    int *map = count ? pool_alloc(&loading->backend->pool, STATUSES, sizeof *map) : NULL;
+    for (int i = 0; i < STATUSES && map; i++)
+        map[i] = i;
+    for (size_t i = 0; i < count; i++) {
+        int64_t status;
+        const char *name = schema_name(view, i);
+        if (schema_parse_int(name, &status) < 0 || status >= STATUSES)
+            SAY(loading, view.node->keys[i], "exit_map: '%.60s' is no exit status, 0 to 255", name);
+        else
+            map[status] = (int)schema_int(schema_item(view, i));
+    }
+    loading->backend->exit_map = map;
+}
+
 /* The folder of path, absolute: a backend runs in a folder of its trial's own. */
 static const char *folder_of(const char *path, struct pool *pool)
 {
@@ -167,6 +186,7 @@ static void read_backend(const struct loading *loading, struct view root)
     backend->title = schema_text(schema_get(root, "title"), pool);
     read_commands(loading, schema_get(root, "command"));
     read_env(loading, schema_get(root, "env"));
+    read_exit_map(loading, schema_get(root, "exit_map"));
     const char *signals = schema_text(schema_get(root, "driver_signals"), pool);
     set_capabilities(backend, schema_texts(schema_get(root, "capabilities"), pool),
                      !strcmp(signals, "seen"));
@@ -238,6 +258,11 @@ const char *backend_lacks(const struct backend *backend, const struct scenario *
     return NULL;
 }
 
+int backend_status(const struct backend *backend, int status)
+{
+    return backend->exit_map ? backend->exit_map[status] : status;
+}
+
 static const char *find_value(const struct backend *backend, const struct placeholder *values,
                               const char *name, size_t len)
 {
@@ -288,6 +313,8 @@ void backend_digest(const struct backend *backend, char ret_text[13])
         buf_printf(&text, "%s\n", *at);
     for (const char *const *at = backend->env; at && *at; at++)
         buf_printf(&text, "%s\n", *at);
+    for (int i = 0; backend->exit_map && i < STATUSES; i++)
+        buf_printf(&text, "%d\n", backend->exit_map[i]);
     snprintf(ret_text, 13, "%012llx",
              (unsigned long long)(XXH3_64bits(buf_str(&text), text.len) & 0xffffffffffff));
 }

@@ -29,6 +29,7 @@ struct backend {
     const char *const *command[2];
     const char *const *env;          /* K=V */
     const char *const *capabilities; /* the derived ones too */
+    const int *exit_map;             /* of each of the 256 statuses; NULL: as they are */
     struct expectations expectations;
 };
 #define BACKEND_INIT                                                                               \
@@ -50,7 +51,10 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
  */
 int backend_from_command(const char *const *argv, struct backend *ret_backend, struct err *err);
 
-/* 12 hex digits of what it is: its command line for smolvm, and its environment. */
+/* What the contract calls an exit status of it. */
+int backend_status(const struct backend *backend, int status);
+
+/* 12 hex digits of what it is: its command line for smolvm, its environment, its exit map. */
 void backend_digest(const struct backend *backend, char ret_text[13]);
 
 /* The first of a scenario's needs that the backend has not, or NULL. */

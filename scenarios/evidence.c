@@ -7,6 +7,8 @@ void evidence_release(struct evidence *evidence)
     for (size_t i = 0; i < evidence->n_runs; i++) {
         struct evidence_run *run = &evidence->runs[i];
         sandbox_result_release(&run->sandbox);
+        free(run->machine);
+        free(run->told);
         json_decref(run->calls);
         json_decref(run->rules);
         buf_release(&run->fingerprint);

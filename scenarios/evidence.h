@@ -14,11 +14,13 @@
 /* One run of the backend. */
 struct evidence_run {
     const struct plan *plan;
-    const char *machine;
-    struct sandbox_result sandbox;
-    json_t *calls;              /* journal lines of this run on this machine, in order; owned */
-    json_t *rules;              /* [{"rule", "fired"}] of the machine, or NULL; owned */
-    struct buf fingerprint;     /* of the certificate that the plan picks; empty: unusable */
+    char *machine;                 /* owned */
+    char *told;                    /* the name that the backend got for it; owned */
+    struct sandbox_result sandbox; /* its exit status by the backend's exit map */
+    int raw_status;                /* and as it was */
+    json_t *calls;                 /* journal lines of this run on this machine, in order; owned */
+    json_t *rules;                 /* [{"rule", "fired"}] of the machine, or NULL; owned */
+    struct buf fingerprint;        /* of the certificate that the plan picks; empty: unusable */
     struct audit_report *audit; /* of its machine, after this run; owned; NULL: `audits` has it */
 };
 

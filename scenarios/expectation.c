@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "contract.h"
 #include "keys.h"
 #include "validate.h"
 
@@ -18,7 +19,7 @@ static void read_match(const char *path, struct pool *pool, struct expectation *
     }
     if (!*entry->glob)
         diags_add(diags, path, entry->line, entry->column, "match: the glob is empty");
-    if (entry->check && !scenario_check_exists(entry->check))
+    if (entry->check && !contract_has(entry->check))
         diags_add(diags, path, entry->line, entry->column,
                   "match: there is no check '%.60s' (see `killpoint explain checks`)",
                   entry->check);

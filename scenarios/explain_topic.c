@@ -6,6 +6,7 @@
 #include "../fault/op.h"
 #include "../fault/rule.h"
 #include "audit_check.h"
+#include "contract.h"
 #include "judge.h"
 
 #define LINE_MAX_BYTES 80
@@ -32,6 +33,18 @@ void explain_wrap(struct buf *text, size_t indent, const char *words)
 
 /* --- checks --------------------------------------------------------------- */
 
+static void write_check(struct buf *text, const char *before, const char *id, const char *level)
+{
+    buf_printf(text, "  %s%s (%s)\n", before, id, level);
+}
+
+static void write_why(struct buf *text, const char *why, const char *from)
+{
+    CLEANUP(io_free) char *source = io_format("Source: %s", from);
+    explain_wrap(text, 6, why);
+    explain_wrap(text, 6, source);
+}
+
 static void write_checks(struct buf *text)
 {
     const struct audit_def *defs = audit_defs();
@@ -39,9 +52,11 @@ static void write_checks(struct buf *text)
                  "Checks of the claim, the calls and the words. What `expect` leaves out is not "
                  "judged.");
     buf_add(text, "\n");
-    for (const struct check_info *check = scenario_checks; check->id; check++) {
-        buf_printf(text, "  %s\n", check->id);
-        explain_wrap(text, 6, check->doc);
+    for (size_t i = 0; i < CONTRACT_N_CHECKS; i++) {
+        const struct contract_def *def = &contract_defs[i];
+        write_check(text, "", def->id, contract_level_name(def->level));
+        explain_wrap(text, 6, def->what);
+        write_why(text, def->why, def->source);
     }
     buf_add(text, "\n");
     explain_wrap(text, 0,
@@ -50,11 +65,9 @@ static void write_checks(struct buf *text)
     buf_add(text, "\n");
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
         CLEANUP(io_free) char *right = io_format("Right: %s.", defs[i].expected);
-        CLEANUP(io_free) char *source = io_format("Source: %s", defs[i].source);
-        buf_printf(text, "  store/%s\n", defs[i].id);
+        write_check(text, "store/", defs[i].id, audit_level_name(defs[i].level));
         explain_wrap(text, 6, right);
-        explain_wrap(text, 6, defs[i].why);
-        explain_wrap(text, 6, source);
+        write_why(text, defs[i].why, defs[i].source);
     }
 }
 

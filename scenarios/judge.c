@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "contract.h"
+
 static const char *const verdict_names[VERDICT_COUNT] = {
     "PASS", "FAIL",        "XFAIL", "XPASS",      "TIMEOUT", "CRASH",
     "LEAK", "UNSUPPORTED", "SKIP",  "UNRESOLVED", "ERROR"};
@@ -46,12 +48,18 @@ static json_t *text_json(const char *text)
     return json_string(buf_str(&plain));
 }
 
-static void add_check(struct bench *bench, const char *id, const char *result, bool decides,
-                      const char *expected, const char *found)
+/* An id and its level, as one of the tables has them. */
+struct check_name {
+    const char *id, *level;
+};
+
+static void add_check(struct bench *bench, const struct check_name *name, const char *result,
+                      bool decides, const char *expected, const char *found)
 {
     CLEANUP(io_free) char *full = io_format("%s%s", bench->prefix, found);
     json_t *check = json_object();
-    json_object_set_new(check, "id", json_string(id));
+    json_object_set_new(check, "id", json_string(name->id));
+    json_object_set_new(check, "level", json_string(name->level));
     json_object_set_new(check, "result", json_string(result));
     json_object_set_new(check, "decides", json_boolean(decides));
     json_object_set_new(check, "expected", text_json(expected));
@@ -61,10 +69,25 @@ static void add_check(struct bench *bench, const char *id, const char *result, b
         bench->failed = true;
 }
 
-static void check(struct bench *bench, const char *id, bool pass, const char *expected,
+static struct check_name name_of(enum contract_check which)
+{
+    const struct contract_def *def = &contract_defs[which];
+    return (struct check_name){def->id, contract_level_name(def->level)};
+}
+
+static void check(struct bench *bench, enum contract_check which, bool pass, const char *expected,
                   const char *found)
 {
-    add_check(bench, id, pass ? "pass" : "fail", true, expected, found);
+    const struct check_name name = name_of(which);
+    add_check(bench, &name, pass ? "pass" : "fail", true, expected, found);
+}
+
+/* The same, of what has its own verdict or none. */
+static void report(struct bench *bench, enum contract_check which, bool pass, const char *expected,
+                   const char *found)
+{
+    const struct check_name name = name_of(which);
+    add_check(bench, &name, pass ? "pass" : "fail", false, expected, found);
 }
 
 /* --- the claim ------------------------------------------------------------------ */
@@ -74,29 +97,49 @@ static bool claims_success(const struct evidence_run *run)
     return run->sandbox.proc.how == PROC_EXITED && run->sandbox.proc.code == 0;
 }
 
-static char *describe_end(const struct proc_result *proc, int64_t run_ms)
+static char *describe_end(const struct evidence_run *run, int64_t run_ms)
 {
+    const struct proc_result *proc = &run->sandbox.proc;
     if (proc->how == PROC_TIMEOUT)
         return io_format("still running after %lld ms", (long long)run_ms);
     if (proc->how == PROC_SIGNALED)
         return io_format("killed by signal %d (%s)", proc->code, strsignal(proc->code));
+    if (run->raw_status != proc->code)
+        return io_format("exit status %d, which the backend's exit map calls %d", run->raw_status,
+                         proc->code);
     return io_format("exit status %d", proc->code);
 }
 
 static void check_claim(struct bench *bench, const struct evidence_run *run)
 {
     const struct expect *expect = &bench->scenario->expect;
-    CLEANUP(io_free) char *end = describe_end(&run->sandbox.proc, bench->scenario->run_ms);
+    int64_t run_ms = bench->scenario->run_ms;
+    CLEANUP(io_free) char *end = describe_end(run, run_ms);
+    CLEANUP(io_free) char *in_time = io_format("an end within %lld ms", (long long)run_ms);
     static const char *const words[] = {"success (exit status 0)", "failure (exit status not 0)",
                                         "success or failure"};
     bool exited = run->sandbox.proc.how == PROC_EXITED;
     bool pass = exited && (expect->claim == CLAIM_EITHER ||
                            claims_success(run) == (expect->claim == CLAIM_SUCCESS));
-    check(bench, "claim", pass, words[expect->claim], end);
+    check(bench, CONTRACT_CLAIM, pass, words[expect->claim], end);
+    check(bench, CONTRACT_TIME, run->sandbox.proc.how != PROC_TIMEOUT, in_time, end);
     if (expect->exit < 0)
         return;
     CLEANUP(io_free) char *wanted = io_format("exit status %d", expect->exit);
-    check(bench, "exit", exited && run->sandbox.proc.code == expect->exit, wanted, end);
+    check(bench, CONTRACT_EXIT, exited && run->sandbox.proc.code == expect->exit, wanted, end);
+}
+
+/* A run with the CA that the run before it has installed there. */
+static void check_idempotent(struct bench *bench, const struct evidence *evidence, size_t k)
+{
+    const struct scenario *scenario = bench->scenario;
+    const struct evidence_run *run = &evidence->runs[k];
+    bool same = k > 0 && k < scenario->plan_count && scenario->machines == MACHINES_ONE &&
+                strcmp(scenario->plans[k].chosen, scenario->plans[k - 1].chosen) == 0;
+    if (!same || !claims_success(&evidence->runs[k - 1]))
+        return;
+    CLEANUP(io_free) char *end = describe_end(run, scenario->run_ms);
+    check(bench, CONTRACT_IDEMPOTENT, claims_success(run), "success again (exit status 0)", end);
 }
 
 /* --- the calls ------------------------------------------------------------------- */
@@ -123,8 +166,8 @@ static size_t count_calls(const struct evidence_run *run, const char *verb)
     return n;
 }
 
-static void check_range(struct bench *bench, const char *id, int64_t found,
-                        const struct range *range, const char *unit)
+static void check_range(struct bench *bench, enum contract_check which, int64_t found,
+                        const struct range *range, const char *unit, const char *more)
 {
     CLEANUP(io_free)
     char *wanted =
@@ -132,8 +175,8 @@ static void check_range(struct bench *bench, const char *id, int64_t found,
         : range->max >= INT32_MAX
             ? io_format("at least %lld%s", (long long)range->min, unit)
             : io_format("%lld to %lld%s", (long long)range->min, (long long)range->max, unit);
-    CLEANUP(io_free) char *text = io_format("%lld%s", (long long)found, unit);
-    check(bench, id, found >= range->min && found <= range->max, wanted, text);
+    CLEANUP(io_free) char *text = io_format("%lld%s%s", (long long)found, unit, more);
+    check(bench, which, found >= range->min && found <= range->max, wanted, text);
 }
 
 static int64_t call_number(json_t *call, const char *key)
@@ -154,11 +197,13 @@ static void check_settle(struct bench *bench, const struct evidence_run *run)
 {
     json_t *first = find_call(run, "exec", 0), *second = find_call(run, "exec", 1);
     if (!second) {
-        add_check(bench, "settle", "not-run", false, "two execs", "there was no second exec");
+        const struct check_name name = name_of(CONTRACT_SETTLE);
+        add_check(bench, &name, "not-run", false, "two execs", "there was no second exec");
         return;
     }
     int64_t gap_ns = call_number(second, "start_ns") - call_number(first, "end_ns");
-    check_range(bench, "settle", gap_ns / 1000000, &bench->scenario->expect.settle_ms, " ms");
+    check_range(bench, CONTRACT_SETTLE, gap_ns / 1000000, &bench->scenario->expect.settle_ms, " ms",
+                "");
 }
 
 static void check_exec_status(struct bench *bench, const struct evidence_run *run)
@@ -171,8 +216,8 @@ static void check_exec_status(struct bench *bench, const struct evidence_run *ru
     json_t *call;
     for (size_t i = 0; (call = find_call(run, "exec", i)); i++)
         buf_printf(&found, "%s%d", i ? ", " : "", call_status(call));
-    check(bench, "exec-status", strcmp(buf_str(&wanted), buf_str(&found)) == 0, buf_str(&wanted),
-          found.len ? found.data : "no exec");
+    check(bench, CONTRACT_EXEC_STATUS, strcmp(buf_str(&wanted), buf_str(&found)) == 0,
+          buf_str(&wanted), found.len ? found.data : "no exec");
 }
 
 /* One check for each listed exec. */
@@ -187,17 +232,37 @@ static void check_exec_stdout(struct bench *bench, const struct evidence_run *ru
         CLEANUP(io_free)
         char *text = *wanted[i] ? io_format("exec#%zu: %s", i + 1, wanted[i])
                                 : io_format("exec#%zu: nothing", i + 1);
-        check(bench, "exec-stdout", good, text, !call ? "no such exec" : head ? head : "nothing");
+        check(bench, CONTRACT_EXEC_STDOUT, good, text,
+              !call  ? "no such exec"
+              : head ? head
+                     : "nothing");
     }
+}
+
+/* How many calls of a verb there are; of one that the driver refused the verb is not known. */
+static void check_count(struct bench *bench, enum contract_check which,
+                        const struct evidence_run *run, const char *verb, const struct range *range)
+{
+    size_t refused = 0, index;
+    json_t *call;
+    json_array_foreach(run->calls, index, call)
+    {
+        refused += json_is_null(json_object_get(call, "machine")) && call_status(call) == 2;
+    }
+    CLEANUP(io_free)
+    char *more =
+        refused ? io_format(", and %zu refused by the driver as wrong usage (status 2)", refused)
+                : io_format("%s", "");
+    check_range(bench, which, (int64_t)count_calls(run, verb), range, "", more);
 }
 
 static void check_calls(struct bench *bench, const struct evidence_run *run)
 {
     const struct expect *expect = &bench->scenario->expect;
     if (expect->judge_cp)
-        check_range(bench, "calls/cp", (int64_t)count_calls(run, "cp"), &expect->cp, "");
+        check_count(bench, CONTRACT_CP, run, "cp", &expect->cp);
     if (expect->judge_exec)
-        check_range(bench, "calls/exec", (int64_t)count_calls(run, "exec"), &expect->exec, "");
+        check_count(bench, CONTRACT_EXEC, run, "exec", &expect->exec);
     if (expect->judge_settle)
         check_settle(bench, run);
     if (expect->exec_status_count > 0)
@@ -227,7 +292,7 @@ static void check_label(struct bench *bench, const struct buf *said)
     CLEANUP(io_free)
     char *found = io_format("%s%s%s", has_right ? right : "", has_right && has_wrong ? " and " : "",
                             has_wrong ? wrong : "");
-    check(bench, "log/label", has_right && !has_wrong, right, *found ? found : "neither label");
+    check(bench, CONTRACT_LABEL, has_right && !has_wrong, right, *found ? found : "neither label");
 }
 
 static void check_fingerprint(struct bench *bench, const struct evidence_run *run,
@@ -238,7 +303,7 @@ static void check_fingerprint(struct bench *bench, const struct evidence_run *ru
     bool once = bench->scenario->expect.fingerprint == FINGERPRINT_ONCE;
     CLEANUP(io_free) char *wanted = io_format("%s %s", print, once ? "once" : "not at all");
     CLEANUP(io_free) char *found = io_format("%zu times", n);
-    check(bench, "log/fingerprint", n == (once ? 1 : 0), wanted, found);
+    check(bench, CONTRACT_FINGERPRINT, n == (once ? 1 : 0), wanted, found);
 }
 
 /*
@@ -287,7 +352,7 @@ static void check_fatal(struct bench *bench, const struct evidence_run *run)
     CLEANUP(buf_release) struct buf said = BUF_INIT;
     capture_text(&run->sandbox.proc.err, &said);
     if (n == 0) {
-        check(bench, "log/fatal", false, "a failed driver call", "no such call was made");
+        check(bench, CONTRACT_FATAL, false, "a failed driver call", "no such call was made");
         return;
     }
     json_t *call = find_call(run, verb, n - 1);
@@ -306,7 +371,7 @@ static void check_fatal(struct bench *bench, const struct evidence_run *run)
     CLEANUP(io_free)
     char *found =
         missing ? io_format("%s is missing: %s", missing, buf_str(&said)) : io_format("all of it");
-    check(bench, "log/fatal", missing == NULL, wanted, found);
+    check(bench, CONTRACT_FATAL, missing == NULL, wanted, found);
 }
 
 static void check_log(struct bench *bench, const struct evidence_run *run)
@@ -322,7 +387,7 @@ static void check_log(struct bench *bench, const struct evidence_run *run)
     if (expect->fatal != FATAL_ANY)
         check_fatal(bench, run);
     for (const char *const *text = expect->contains; text && *text; text++)
-        check(bench, "log/contains", count_text(&said, *text) > 0, *text,
+        check(bench, CONTRACT_CONTAINS, count_text(&said, *text) > 0, *text,
               said.len > 0 ? said.data : "nothing was said");
 }
 
@@ -337,10 +402,18 @@ static bool is_to_fail(const struct expect *expect, const struct audit_def *def)
     return false;
 }
 
-static void check_failure(struct bench *bench, const char *id, const struct audit_result *result)
+static void check_audited(struct bench *bench, const struct audit_result *result, bool decides)
 {
-    CLEANUP(io_free) char *wanted = io_format("not: %s", result->def->expected);
-    check(bench, id, result->outcome == AUDIT_FAIL, wanted, result->found ? result->found : "");
+    const struct audit_def *def = result->def;
+    const char *found = result->found ? result->found : "";
+    CLEANUP(io_free) char *id = io_format("store/%s", def->id);
+    const struct check_name name = {id, audit_level_name(def->level)};
+    if (!is_to_fail(&bench->scenario->expect, def)) {
+        add_check(bench, &name, audit_outcome_name(result->outcome), decides, def->expected, found);
+        return;
+    }
+    CLEANUP(io_free) char *wanted = io_format("not: %s", def->expected);
+    add_check(bench, &name, result->outcome == AUDIT_FAIL ? "pass" : "fail", true, wanted, found);
 }
 
 /* Returns whether all that is to be judged could be seen. */
@@ -353,21 +426,15 @@ static bool check_store(struct bench *bench, const struct evidence *evidence)
         const struct audit_def *def = &audit_defs()[k];
         bool decides = levels[def->level] == JUDGE_PASS || is_to_fail(expect, def);
         CLEANUP(io_free) char *id = io_format("store/%s", def->id);
-        add_check(bench, id, "not-run", decides, def->expected,
+        const struct check_name name = {id, audit_level_name(def->level)};
+        add_check(bench, &name, "not-run", decides, def->expected,
                   "the machine died, and its disk with it");
         seen &= !decides;
     }
     for (size_t i = 0; i < evidence->n_audits; i++)
         for (size_t k = 0; k < AUDIT_N_CHECKS; k++) {
             const struct audit_result *result = &evidence->audits[i].results[k];
-            CLEANUP(io_free) char *id = io_format("store/%s", result->def->id);
-            if (is_to_fail(expect, result->def)) {
-                check_failure(bench, id, result);
-                continue;
-            }
-            add_check(bench, id, audit_outcome_name(result->outcome),
-                      levels[result->def->level] == JUDGE_PASS, result->def->expected,
-                      result->found ? result->found : "");
+            check_audited(bench, result, levels[result->def->level] == JUDGE_PASS);
         }
     return seen;
 }
@@ -383,8 +450,8 @@ static bool check_fired(struct bench *bench, const struct evidence_run *run)
         int64_t fired = json_integer_value(json_object_get(rule, "fired"));
         CLEANUP(io_free) char *found = io_format("%lld times", (long long)fired);
         all &= fired > 0;
-        add_check(bench, "fired", fired > 0 ? "pass" : "fail", false,
-                  json_string_value(json_object_get(rule, "rule")), found);
+        report(bench, CONTRACT_FIRED, fired > 0, json_string_value(json_object_get(rule, "rule")),
+               found);
     }
     return all || bench->scenario->expect.fired == FIRED_ANY;
 }
@@ -392,8 +459,8 @@ static bool check_fired(struct bench *bench, const struct evidence_run *run)
 static void check_leaks(struct bench *bench, const struct evidence_run *run)
 {
     const struct buf *leaks = &run->sandbox.leaks;
-    add_check(bench, "processes", leaks->len ? "fail" : "pass", false, "none outlives the backend",
-              leaks->len ? leaks->data : "none");
+    report(bench, CONTRACT_PROCESSES, leaks->len == 0, "none outlives the backend",
+           leaks->len ? leaks->data : "none");
 }
 
 enum verdict judge(const struct scenario *scenario, const struct evidence *evidence,
@@ -409,6 +476,7 @@ enum verdict judge(const struct scenario *scenario, const struct evidence *evide
         char *prefix = evidence->n_runs > 1 ? io_format("run %zu: ", i + 1) : io_format("%s", "");
         bench.prefix = prefix;
         check_claim(&bench, run);
+        check_idempotent(&bench, evidence, i);
         check_calls(&bench, run);
         check_log(&bench, run);
         check_leaks(&bench, run);

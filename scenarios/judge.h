@@ -1,8 +1,8 @@
 /*
  * judge.h: evidence held against a scenario's expectation.
  *
- * Every check has an id (scenario_checks[] in trial.h lists them), a result, and what was
- * expected and found, as text. A check that the scenario only wants reported never
+ * Every check has an id and a level (contract.h and audit_check.h have the tables), a result,
+ * and what was expected and found, as text. A check that the scenario only wants reported never
  * decides. The verdict is the worst that holds:
  *   ERROR       the adapter says it is broken (status 99)
  *   TIMEOUT     a run was over its deadline
@@ -38,7 +38,7 @@ const char *verdict_name(enum verdict verdict);
 enum verdict verdict_parse(const char *name);
 
 /*
- * Judges. *ret_checks is a new JSON list of {"id", "result": pass|fail|not-run,
+ * Judges. *ret_checks is a new JSON list of {"id", "level", "result": pass|fail|not-run,
  * "decides": bool, "expected", "found"}, in a fixed order; ids are made unique for
  * scenarios of several runs by the run's number in front of `found`.
  */

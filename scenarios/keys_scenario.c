@@ -18,6 +18,10 @@ static const char *const fatal_values[] = {
 static const char *const fired_values[] = {[FIRED_ALL] = "all", [FIRED_ANY] = "any", NULL};
 static const char *const machines_values[] = {
     [MACHINES_ONE] = "one", [MACHINES_EACH] = "each", NULL};
+static const char *const machine_name_values[] = {[MACHINE_NAME_USUAL] = "usual",
+                                                  [MACHINE_NAME_RANDOM] = "random",
+                                                  [MACHINE_NAME_MISSING] = "missing",
+                                                  NULL};
 static const char *const capability_values[] = {
     "driver-signals", "plan", "upstream-policy", "hardened-policy", NEEDS_GUEST_PROC, NULL};
 static const char *const fixture_values[] = {"ca",      "rotated", "pipelock",   "empty",
@@ -386,6 +390,14 @@ static const struct schema_key scenario_keys[] = {
      .doc = "With several plans: one plays them one after the other on one machine; each gives "
             "every plan a machine of its own and plays all at once.",
      .example = "plan: [{}, {egress: rotated}]\nmachines: each\n"},
+    {.name = "machine_name",
+     .kind = SCHEMA_ENUM,
+     .values = machine_name_values,
+     .def = "usual",
+     .doc =
+         "The name that the backend gets for {machine}. random: one that nobody can know before. "
+         "missing: one that no machine has.",
+     .example = "machine_name: random\n"},
     {.name = "guest",
      .kind = SCHEMA_LIST,
      .flags = SCHEMA_VARS,

@@ -11,6 +11,7 @@
 #include "cmdline.h"
 #include "explain_cmd.h"
 #include "explore_cmd.h"
+#include "probe_cmd.h"
 #include "replay_cmd.h"
 #include "report_cmd.h"
 #include "run_cmd.h"
@@ -23,6 +24,7 @@ static const struct {
     const char *help;
 } verbs[] = {
     {"run", run_cmd, true, "play scenarios with a backend and judge the guests"},
+    {"probe", probe_cmd, true, "check that a backend can succeed and fail at all"},
     {"explore", explore_cmd, true, "kill a backend's call at every crash point"},
     {"replay", replay_cmd, true, "play the point of a token, or the case of a bundle, again"},
     {"report", report_cmd, false, "draw JUnit, TAP, Markdown and HTML from results files"},

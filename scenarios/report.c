@@ -26,14 +26,15 @@ static void print_checks(FILE *out, const json_t *event)
 }
 
 /* A line to paste: a shell in the machine that was left. */
-static void print_kept(FILE *out, const char *folder)
+static void print_kept(FILE *out, const char *folder, const char *machine)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     report_add_word(&text, folder);
+    machine = *machine ? machine : "kp1";
     fprintf(out,
-            "    enter     KILLPOINT_STATE=%s sh -c 'smolvm machine start --name kp1 && smolvm "
-            "machine shell --name kp1'\n",
-            buf_str(&text));
+            "    enter     KILLPOINT_STATE=%s sh -c 'smolvm machine start --name %s && smolvm "
+            "machine shell --name %s'\n",
+            buf_str(&text), machine, machine);
 }
 
 static void print_row(FILE *out, const json_t *event, bool times)
@@ -44,6 +45,8 @@ static void print_row(FILE *out, const json_t *event, bool times)
                 (double)json_integer_value(json_object_get(event, "ms")) / 1000.0);
     if (*results_text(event, "reason"))
         fprintf(out, "  -- %s", results_text(event, "reason"));
+    if (*results_text(event, "ref"))
+        fprintf(out, " (%s)", results_text(event, "ref"));
     fputc('\n', out);
     if (verdict_is_fine(verdict_parse(results_text(event, "verdict"))))
         return;
@@ -59,7 +62,7 @@ static void print_row(FILE *out, const json_t *event, bool times)
         print_text(out, results_text(run, "stderr"), folder);
     }
     if (*results_text(event, "kept"))
-        print_kept(out, results_text(event, "kept"));
+        print_kept(out, results_text(event, "kept"), results_text(run, "machine"));
     if (*results_text(event, "again"))
         fprintf(out, "    again     %s\n", results_text(event, "again"));
 }

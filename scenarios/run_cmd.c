@@ -370,12 +370,23 @@ static json_t *outdated_entries(struct play *play)
     return list;
 }
 
+/* What fails everywhere has most likely not even begun. */
+static void print_doubt(const struct run_results *run)
+{
+    size_t counts[VERDICT_COUNT];
+    run_results_count(run, counts);
+    size_t bad = counts[VERDICT_FAIL] + counts[VERDICT_TIMEOUT] + counts[VERDICT_CRASH];
+    if (bad > 1 && counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_LEAK] == 0)
+        puts("everything fails: the adapter is probably broken; `killpoint probe` says more");
+}
+
 /* Everything but the results file, which has had each event at once. */
 static int tell(struct play *play, int status)
 {
     struct err err;
     if (!report_out_has_stdout(&play->options.out)) {
         report_print_table(stdout, &play->results.runs[0], play->terminal);
+        print_doubt(&play->results.runs[0]);
         if (play->options.shuffle)
             printf("shuffled with seed %lu\n", play->options.seed);
     }

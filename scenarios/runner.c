@@ -177,9 +177,10 @@ static json_t *runs_json(const struct evidence *evidence)
         const struct evidence_run *run = &evidence->runs[i];
         const struct proc_result *proc = &run->sandbox.proc;
         json_t *json =
-            json_pack("{s:s, s:i, s:I, s:I, s:o, s:o}", "how", how[proc->how], "code", proc->code,
-                      "ms", (json_int_t)proc->ms, "calls", (json_int_t)json_array_size(run->calls),
-                      "stdout", text_json(&proc->out), "stderr", text_json(&proc->err));
+            json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o}", "machine", run->machine, "how",
+                      how[proc->how], "code", proc->code, "ms", (json_int_t)proc->ms, "calls",
+                      (json_int_t)json_array_size(run->calls), "stdout", text_json(&proc->out),
+                      "stderr", text_json(&proc->err));
         json_t *store = run->audit ? audit_report_json(run->audit) : NULL;
         if (store)
             json_object_update_new(json, store);
@@ -293,6 +294,14 @@ static void count(struct runner *runner, json_t *event)
     json_decref(event);
 }
 
+/* Why, in the words of the expectation list. */
+static void add_reason(json_t *event, const struct expectation *entry)
+{
+    json_object_set_new(event, "reason", json_string(entry->reason));
+    if (entry->ref)
+        json_object_set_new(event, "ref", json_string(entry->ref));
+}
+
 /* The backend's expectation list has the last word on a trial that was played. */
 static void apply_expectations(struct runner *runner, const struct trial *trial, json_t *event)
 {
@@ -331,7 +340,7 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
         event, "verdict",
         json_string(verdict_name(outcome == OUTCOME_XFAIL ? VERDICT_XFAIL : VERDICT_XPASS)));
     if (entry)
-        json_object_set_new(event, "reason", json_string(entry->reason));
+        add_reason(event, entry);
     if (entry && outcome == OUTCOME_XPASS)
         set_place(event, runner->options->backend->expectations.path, entry->line);
 }
@@ -460,11 +469,13 @@ static bool leave_out(struct runner *runner, const struct trial *trial)
         return false;
     json_t *event = trial_event(trial, skip ? VERDICT_SKIP : VERDICT_UNSUPPORTED);
     CLEANUP(io_free)
-    char *reason = skip    ? io_format("%s", skip->reason)
-                   : lacks ? io_format("the backend has not: %s", lacks)
+    char *reason = lacks   ? io_format("the backend has not: %s", lacks)
                    : needs ? io_format("machines are copied trees here, and this needs %s", needs)
                            : io_format("the backend has no command for this driver");
-    json_object_set_new(event, "reason", json_string(reason));
+    if (skip)
+        add_reason(event, skip);
+    else
+        json_object_set_new(event, "reason", json_string(reason));
     count(runner, event);
     return true;
 }

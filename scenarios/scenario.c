@@ -168,6 +168,7 @@ static struct scenario *read_scenario(const char *path, struct view root, struct
         .needs = schema_texts(schema_get(root, "needs"), pool),
         .layouts = schema_texts(schema_get(root, "layout"), pool),
         .machines = (enum machines)schema_enum(schema_get(root, "machines")),
+        .machine_name = (enum machine_name)schema_enum(schema_get(root, "machine_name")),
         .run_ms = schema_int(schema_get(limits, "run_ms")),
         .disk_bytes = schema_has(disk) ? schema_int(disk) : 0,
         .faults = schema_texts(schema_get(root, "faults"), pool),

@@ -21,6 +21,7 @@ enum fingerprint { FINGERPRINT_ANY, FINGERPRINT_ONCE, FINGERPRINT_NONE };
 enum fatal { FATAL_ANY, FATAL_CP, FATAL_EXEC };
 enum fired { FIRED_ALL, FIRED_ANY };
 enum machines { MACHINES_ONE, MACHINES_EACH };
+enum machine_name { MACHINE_NAME_USUAL, MACHINE_NAME_RANDOM, MACHINE_NAME_MISSING };
 
 /* One run of the backend. The names are fixtures: scenarios/fixtures/NAME.crt. */
 struct plan {
@@ -91,7 +92,8 @@ struct scenario {
     const enum driver *drivers;
     size_t plan_count; /* at least 1; the k-th is the k-th run's */
     const struct plan *plans;
-    enum machines machines; /* one: runs in sequence; each: a machine a run, all at once */
+    enum machines machines;         /* one: runs in sequence; each: a machine a run, all at once */
+    enum machine_name machine_name; /* that the backend is told */
     size_t step_count;
     const struct step *steps; /* done on every machine */
     int64_t run_ms;           /* the backend's deadline, for each run */

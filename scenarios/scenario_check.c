@@ -6,8 +6,7 @@
 #include "../fakes/reply.h"
 #include "../fault/rule_parse.h"
 #include "../fault/rule_set.h"
-#include "scenario.h"
-#include "trial.h"
+#include "contract.h"
 #include "validate.h"
 
 struct checker {
@@ -115,7 +114,7 @@ static void check_fails(const struct checker *checker)
     for (size_t i = 0; is_list && i < fails.node->count; i++) {
         struct view item = schema_item(fails, i);
         CLEANUP(io_free) char *id = io_format("store/%s", item.node->text ? item.node->text : "");
-        if (!scenario_check_exists(id))
+        if (!contract_has(id))
             SAY(checker, item.node, "fails: '%.60s' is no check of the audit",
                 id + strlen("store/"));
     }
@@ -242,6 +241,13 @@ static void check_machines(const struct checker *checker)
             SCENARIO_MACHINES_MAX / 2);
 }
 
+static void check_machine_name(const struct checker *checker)
+{
+    struct view name = part(checker->root, "machine_name");
+    if (name.node && value_of(name) == MACHINE_NAME_MISSING && checker->claim == CLAIM_SUCCESS)
+        SAY(checker, name.node, "machine_name: missing, and claim is success");
+}
+
 static void check_steps(const struct checker *checker)
 {
     struct view guest = part(checker->root, "guest");
@@ -278,6 +284,7 @@ void scenario_check(const char *path, const struct view *root, const char *const
     check_twice(&checker, "layout");
     check_twice(&checker, "driver");
     check_machines(&checker);
+    check_machine_name(&checker);
     check_steps(&checker);
     pool_release(&checker.pool);
 }

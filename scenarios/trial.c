@@ -3,43 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit_check.h"
-
-/* judge.c makes these ids. */
-const struct check_info scenario_checks[] = {
-    {"claim", "The exit status says what expect.claim allows; a signal says nothing."},
-    {"exit", "The exit status is expect.exit exactly."},
-    {"calls/cp", "The number of cp calls is in expect.calls.cp."},
-    {"calls/exec", "The number of exec calls is in expect.calls.exec."},
-    {"settle", "The time between the first two execs is in expect.settle_ms."},
-    {"exec-status", "The execs ended as expect.exec_status lists it."},
-    {"exec-stdout", "The execs' stdout holds what expect.exec_stdout lists, or is empty."},
-    {"log/label", "The streams name the label of expect.log.label, and not the other one."},
-    {"log/fingerprint", "The streams hold the chosen certificate's fingerprint as often as "
-                        "expect.log.fingerprint says."},
-    {"log/fatal", "stderr names the failed call, its status or signal, and what it printed."},
-    {"log/contains", "The streams hold a text of expect.log.contains; one check for each."},
-    {"fired", "A rule of faults fired. Decides nothing; a rule that must fire and did not makes "
-              "the trial UNRESOLVED."},
-    {"processes", "No process outlives the backend. Decides nothing; else the trial is a LEAK."},
-    {NULL, NULL},
-};
-
-#define STORE "store/"
-
-bool scenario_check_exists(const char *id)
-{
-    for (const struct check_info *info = scenario_checks; info->id; info++)
-        if (!strcmp(info->id, id))
-            return true;
-    if (strncmp(id, STORE, strlen(STORE)) != 0)
-        return false;
-    for (size_t i = 0; i < AUDIT_N_CHECKS; i++)
-        if (!strcmp(audit_defs()[i].id, id + strlen(STORE)))
-            return true;
-    return false;
-}
-
 /* --- globs ---------------------------------------------------------------- */
 
 /* One star is gone back to at a time: the last one can take in whatever an earlier one could. */

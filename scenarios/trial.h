@@ -61,14 +61,4 @@ void scenario_expand(const struct scenario_set *set, const struct selection *sel
                      struct trials *ret_trials);
 bool trial_matches(const char *trial_id, const char *glob);
 
-/* What a trial's verdict is made of; `killpoint explain checks` shows them. */
-struct check_info {
-    const char *id;
-    const char *doc;
-};
-/* Ends with a NULL id. */
-extern const struct check_info scenario_checks[];
-/* One of scenario_checks, or store/must/ID, store/should/ID, store/exact/ID of the audit. */
-bool scenario_check_exists(const char *id);
-
 #endif

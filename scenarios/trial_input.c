@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 /* A certificate file of that fixture, at path. "unreadable" is a folder in its place. */
@@ -63,4 +64,12 @@ void trial_input_fingerprint(const char *path, struct buf *print)
             buf_printf(print, "%s%02X", i ? ":" : "", digest[i]);
     X509_free(cert);
     BIO_free(bio);
+}
+
+char *trial_input_machine_name(void)
+{
+    unsigned long long number = 0;
+    while (getrandom(&number, sizeof number, 0) < 0 && errno == EINTR)
+        ;
+    return io_format("kp-%016llx", number);
 }

@@ -108,7 +108,10 @@ static int boot_machine(struct lab *lab, struct lab_machine *machine, struct err
 static int make_machine(struct lab *lab, struct err *err)
 {
     struct lab_machine *machine = &lab->machines[lab->n_machines];
-    machine->name = io_format("kp%zu", ++lab->n_machines);
+    lab->n_machines++;
+    machine->name = lab->scenario->machine_name == MACHINE_NAME_RANDOM
+                        ? trial_input_machine_name()
+                        : io_format("kp%zu", lab->n_machines);
     struct record record = {.name = machine->name,
                             .image = lab->layout.name,
                             .layout = lab->layout.name,
@@ -208,7 +211,9 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     const char *cert =
         pool_format(&pool, "%s/%s.crt", folder, plan->label == LABEL_EGRESS ? "first" : "second");
     run->plan = plan;
-    run->machine = lab->machines[each ? k : 0].name;
+    run->machine = io_format("%s", lab->machines[each ? k : 0].name);
+    run->told = scenario->machine_name == MACHINE_NAME_MISSING ? trial_input_machine_name()
+                                                               : io_format("%s", run->machine);
     trial_input_fingerprint(cert, &run->fingerprint);
     CLEANUP(io_free) char *programs = NULL;
     int ret = home_find("bin/killpoint", &programs, err);
@@ -218,7 +223,7 @@ static int start_backend(struct lab *lab, size_t k, const char *folder, struct s
     }
     *strrchr(programs, '/') = '\0';
     const struct placeholder values[] = {
-        {"machine", run->machine},
+        {"machine", run->told},
         {"cert", cert},
         {"plan", pool_format(&pool, "%s/plan.json", folder)},
         {"label", plan->label == LABEL_EGRESS ? "egress" : "pipelock"},
@@ -244,7 +249,7 @@ static json_t *parse_line(const char *line, size_t len)
     return json_loadb(line, len, 0, NULL);
 }
 
-/* The journal's lines that belong to the run: on its machine, within its time. */
+/* The journal's lines that belong to the run: on the machine it was told, within its time. */
 static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/journal.ndjson", lab->setup->folder);
@@ -260,7 +265,7 @@ static int read_calls(struct lab *lab, struct evidence_run *run, struct err *err
         json_t *call = parse_line(at, (size_t)(end - at));
         const char *machine = json_string_value(json_object_get(call, "machine"));
         int64_t start = json_integer_value(json_object_get(call, "start_ns"));
-        bool named = machine && strcmp(machine, run->machine) == 0;
+        bool named = machine && strcmp(machine, run->told) == 0;
         bool refused = !machine && lab->n_machines == 1;
         if (call && (named || refused) && start >= run->sandbox.start_ns &&
             start <= run->sandbox.end_ns)
@@ -491,6 +496,14 @@ static int look_after_run(struct lab *lab, size_t k, struct tree *files, struct 
     return ret < 0 ? ret : well || diffs.n == 0;
 }
 
+static void map_status(const struct lab *lab, struct evidence_run *run)
+{
+    struct proc_result *proc = &run->sandbox.proc;
+    run->raw_status = proc->code;
+    if (proc->how == PROC_EXITED)
+        proc->code = backend_status(lab->setup->backend, proc->code);
+}
+
 /* One run after the other on one machine, or all at once, each on its own. */
 static int run_backends(struct lab *lab, struct err *err)
 {
@@ -514,9 +527,10 @@ static int run_backends(struct lab *lab, struct err *err)
         if (ret == 0)
             ret = sandbox_finish(&sandboxes[finished % SCENARIO_MACHINES_MAX],
                                  &lab->evidence.runs[finished].sandbox, err);
-        if (ret == 0)
+        if (ret == 0) {
+            map_status(lab, &lab->evidence.runs[finished]);
             sandbox_release(&sandboxes[finished++ % SCENARIO_MACHINES_MAX]);
-        else
+        } else
             err_wrap(err, ret, "backend");
         if (ret < 0 || !lab->trial->until_good)
             continue;

@@ -27,7 +27,8 @@ static void a_backend_is_read(void **state)
     char *path = write_file(dir, "x.yaml",
                             HEAD "command:\n  smolvm: ['{bin}/p', '{machine}', '{plan}']\n"
                                  "driver_signals: seen\ncapabilities: hardened-policy\n"
-                                 "env: {LANG: C, EMPTY: ''}\nexpectations: x.expect.yaml\n");
+                                 "env: {LANG: C, EMPTY: ''}\nexpectations: x.expect.yaml\n"
+                                 "exit_map: {64: 2, 0: 1}\n");
     CLEANUP(io_free)
     char *list =
         write_file(dir, "x.expect.yaml",
@@ -49,6 +50,9 @@ static void a_backend_is_read(void **state)
     assert_string_equal(backend.expectations.path, list);
     assert_int_equal(backend.expectations.count, 1);
     assert_null(backend_argv(&backend, DRIVER_DOCKER, NULL, NULL));
+    assert_int_equal(backend_status(&backend, 64), 2);
+    assert_int_equal(backend_status(&backend, 0), 1);
+    assert_int_equal(backend_status(&backend, 255), 255);
 }
 
 static const struct {
@@ -67,6 +71,12 @@ static const struct {
      "unknown placeholder '{crt}'; did you mean '{cert}'?"},
     {"the runner's PATH", HEAD "command: {smolvm: [a]}\nenv: {A: b, PATH: /x}\n", 5, 13,
      "PATH is the runner's"},
+    {"no exit status", HEAD "command: {smolvm: [a]}\nexit_map: {256: 1}\n", 5, 12,
+     "'256' is no exit status, 0 to 255"},
+    {"a status in words", HEAD "command: {smolvm: [a]}\nexit_map: {two: 2}\n", 5, 12,
+     "'two' is no exit status, 0 to 255"},
+    {"a meaning that is no status", HEAD "command: {smolvm: [a]}\nexit_map: {64: 256}\n", 5, 16,
+     "256 is not from 0 to 255"},
     {"a derived capability", HEAD "command: {smolvm: [a]}\ncapabilities: [plan]\n", 5, 16,
      "'plan' is not one of upstream-policy, hardened-policy"},
     {"a list that is not there", HEAD "command: {smolvm: [a]}\nexpectations: no.yaml\n", 0, 0,
@@ -195,13 +205,14 @@ static void a_command_line_is_a_backend_too(void **state)
     assert_string_equal(by_word.command[DRIVER_SMOLVM][0], "sh");
     assert_null(by_word.capabilities[0]);
     assert_null(by_word.env[0]);
+    assert_int_equal(backend_status(&by_word, 64), 64);
 }
 
 static void the_projects_backends_load(void **state)
 {
     (void)state;
-    static const char *const names[] = {"upstream", "hardened"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"upstream", "hardened", "posix-sh", "python"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CLEANUP(io_free) char *beside = io_format("scenarios/backends/%s.yaml", names[i]);
         CLEANUP(io_free) char *path = NULL;
         CLEANUP(backend_release) struct backend backend = BACKEND_INIT;

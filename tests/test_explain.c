@@ -8,6 +8,7 @@
 #include "../fault/home.h"
 #include "../fault/rule.h"
 #include "../scenarios/audit_check.h"
+#include "../scenarios/contract.h"
 #include "../scenarios/explain_topic.h"
 #include "../scenarios/judge.h"
 #include "../scenarios/keys.h"
@@ -109,13 +110,18 @@ static void checks_names_every_check(void **state)
 {
     (void)state;
     CLEANUP(run_release) struct run run = explain("checks", NULL);
-    for (const struct check_info *check = scenario_checks; check->id; check++) {
-        check_words(&run, "checks", check->id);
-        check_words(&run, "checks", check->doc);
+    for (size_t i = 0; i < CONTRACT_N_CHECKS; i++) {
+        const struct contract_def *def = &contract_defs[i];
+        CLEANUP(io_free)
+        char *title = io_format("%s (%s)", def->id, contract_level_name(def->level));
+        check_words(&run, "checks", title);
+        check_words(&run, "checks", def->what);
+        check_words(&run, "checks", def->why);
+        check_words(&run, "checks", def->source);
     }
     for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
         CLEANUP(io_free) char *id = io_format("store/%s", audit_defs()[i].id);
-        assert_true(scenario_check_exists(id));
+        assert_true(contract_has(id));
         check_words(&run, "checks", id);
         check_words(&run, "checks", audit_defs()[i].why);
         check_words(&run, "checks", audit_defs()[i].expected);

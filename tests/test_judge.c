@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../scenarios/contract.h"
 #include "../scenarios/judge.h"
 
 /*
@@ -77,7 +78,7 @@ static const struct row rows[] = {
      {.claim = CLAIM_EITHER},
      .how = PROC_TIMEOUT,
      .verdict = VERDICT_TIMEOUT,
-     .failed = "claim "},
+     .failed = "claim time "},
     {"exit status as wanted",
      {.claim = CLAIM_FAILURE},
      .exit = 2,
@@ -305,7 +306,7 @@ static const struct row rows[] = {
     {"broken before all", .code = 99, .rules = FIRED(0), .leaks = "5 sleep\n",
      .verdict = VERDICT_ERROR, .failed = "claim (processes) (fired) "},
     {"timeout before fail", .how = PROC_TIMEOUT, .leaks = "5 sleep\n", .rules = FIRED(0),
-     .verdict = VERDICT_TIMEOUT, .failed = "claim (processes) (fired) "},
+     .verdict = VERDICT_TIMEOUT, .failed = "claim time (processes) (fired) "},
     {"crash before fail", .how = PROC_SIGNALED, .code = 6, .leaks = "5 sleep\n",
      .verdict = VERDICT_CRASH, .failed = "claim (processes) "},
     {"unsupported before fail", .code = 77, .leaks = "5 sleep\n", .verdict = VERDICT_UNSUPPORTED,
@@ -330,7 +331,7 @@ static json_t *parse_json(const char *text)
 static void fill_run(struct evidence_run *run, const struct row *row)
 {
     run->sandbox.proc.how = row->how;
-    run->sandbox.proc.code = row->code;
+    run->sandbox.proc.code = run->raw_status = row->code;
     run->calls = parse_json(row->calls ? row->calls : OK_CALLS);
     run->rules = parse_json(row->rules ? row->rules : "[]");
     buf_add(&run->fingerprint, PRINT);
@@ -379,8 +380,9 @@ static void list_failed(json_t *checks, struct buf *failed)
     json_array_foreach(checks, index, check)
     {
         const char *id = json_string_value(json_object_get(check, "id"));
-        if (!scenario_check_exists(id))
+        if (!contract_has(id))
             fail_msg("'%s' is no check", id);
+        assert_non_null(json_string_value(json_object_get(check, "level")));
         assert_non_null(json_string_value(json_object_get(check, "expected")));
         assert_non_null(json_string_value(json_object_get(check, "found")));
         if (strcmp(json_string_value(json_object_get(check, "result")), "fail") == 0)
@@ -445,7 +447,7 @@ static void worst_of_several_runs_decides_and_is_numbered(void **state)
     static const struct row bad[] = {
         {"fails", .code = 1, .verdict = VERDICT_FAIL, .failed = "claim "},
         {"crashes", .how = PROC_SIGNALED, .code = 6, .verdict = VERDICT_CRASH, .failed = "claim "},
-        {"late", .how = PROC_TIMEOUT, .verdict = VERDICT_TIMEOUT, .failed = "claim "},
+        {"late", .how = PROC_TIMEOUT, .verdict = VERDICT_TIMEOUT, .failed = "claim time "},
         {"unfired", .rules = FIRED(0), .verdict = VERDICT_UNRESOLVED, .failed = "(fired) "},
         {"leaks", .leaks = "5 x\n", .verdict = VERDICT_LEAK, .failed = "(processes) "},
     };
@@ -458,6 +460,72 @@ static void worst_of_several_runs_decides_and_is_numbered(void **state)
     CLEANUP(buf_release) struct buf one = BUF_INIT;
     check_row(&bad[0], 1, &one);
     assert_null(strstr(buf_str(&one), "run 1: "));
+}
+
+/* Two plans, the second with the same CA or not, and how the two runs ended. */
+static const struct {
+    const char *name;
+    const char *second;
+    enum machines machines;
+    int codes[2];
+    const char *result; /* of the check; NULL: it is not made */
+} twice[] = {
+    {"well twice", "ca", MACHINES_ONE, {0, 0}, "pass"},
+    {"not the second time", "ca", MACHINES_ONE, {0, 1}, "fail"},
+    {"not the first time", "ca", MACHINES_ONE, {1, 1}, NULL},
+    {"another CA", "rotated", MACHINES_ONE, {0, 1}, NULL},
+    {"another machine", "ca", MACHINES_EACH, {0, 1}, NULL},
+};
+
+static void the_same_ca_once_more_is_to_succeed_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        const struct plan plans[] = {{.chosen = "ca"}, {.chosen = twice[i].second}};
+        const struct scenario scenario = {.path = "made-up.yaml",
+                                          .expect = {.claim = CLAIM_EITHER, .exit = -1},
+                                          .plan_count = 2,
+                                          .plans = plans,
+                                          .machines = twice[i].machines};
+        const struct row row = {.name = NULL};
+        struct evidence evidence;
+        json_t *checks = NULL, *check;
+        size_t index;
+        const char *result = NULL;
+        make_evidence(&row, 2, &evidence);
+        for (size_t k = 0; k < 2; k++)
+            evidence.runs[k].sandbox.proc.code = twice[i].codes[k];
+        enum verdict verdict = judge(&scenario, &evidence, &checks);
+        json_array_foreach(checks, index, check)
+        {
+            if (strcmp(json_string_value(json_object_get(check, "id")), "idempotent") == 0)
+                result = json_string_value(json_object_get(check, "result"));
+        }
+        if (!result != !twice[i].result || (result && strcmp(result, twice[i].result) != 0))
+            fail_msg("%s: %s", twice[i].name, result ? result : "not judged");
+        bool fails = result && strcmp(result, "fail") == 0;
+        assert_int_equal(verdict, fails ? VERDICT_FAIL : VERDICT_PASS);
+        json_decref(checks);
+        evidence_release(&evidence);
+    }
+}
+
+static void a_mapped_status_is_judged_and_both_are_told(void **state)
+{
+    (void)state;
+    const struct scenario scenario = {.path = "made-up.yaml",
+                                      .expect = {.claim = CLAIM_FAILURE, .exit = 2}};
+    const struct row row = {.name = NULL, .code = 2};
+    struct evidence evidence;
+    json_t *checks = NULL;
+    make_evidence(&row, 1, &evidence);
+    evidence.runs[0].raw_status = 64;
+    assert_int_equal(judge(&scenario, &evidence, &checks), VERDICT_PASS);
+    char *text = json_dumps(checks, JSON_COMPACT);
+    assert_non_null(strstr(text, "exit status 64, which the backend's exit map calls 2"));
+    free(text);
+    json_decref(checks);
+    evidence_release(&evidence);
 }
 
 static void bytes_that_are_no_utf8_are_shown_in_hex(void **state)
@@ -489,6 +557,8 @@ int main(void)
         cmocka_unit_test(evidence_is_judged_as_the_scenario_says),
         cmocka_unit_test(each_check_of_the_store_decides_at_its_level_alone),
         cmocka_unit_test(worst_of_several_runs_decides_and_is_numbered),
+        cmocka_unit_test(the_same_ca_once_more_is_to_succeed_again),
+        cmocka_unit_test(a_mapped_status_is_judged_and_both_are_told),
         cmocka_unit_test(bytes_that_are_no_utf8_are_shown_in_hex),
         cmocka_unit_test(verdicts_have_names_both_ways),
     };

@@ -27,6 +27,22 @@ static const struct row rows[] = {
     {"a wrong claim", CALM, NULL, "killpoint run -- false", 1, "FAIL        play/one@", NULL},
     {"an expected failure", CALM, ENTRY ", verdict: xfail", "killpoint run --backend no", 0,
      "XFAIL       play/one@bookworm-mini  -- of a test", NULL},
+    {"an expected failure with a reference", CALM, ENTRY ", verdict: xfail, ref: bug 12",
+     "killpoint run --backend no", 0, "XFAIL       play/one@bookworm-mini  -- of a test (bug 12)",
+     NULL},
+    {"an entry of one check", CALM, "match: 'play/one:claim', reason: of a test, verdict: xfail",
+     "killpoint run --backend no", 0, "XFAIL       play/one@bookworm-mini  -- of a test", NULL},
+    {"an entry of a check that does not fail", CALM,
+     "match: 'play/one:time', reason: of a test, verdict: xfail", "killpoint run --backend yes", 1,
+     "XPASS       play/one@", NULL},
+    {"an entry of another check than fails", CALM,
+     "match: 'play/one:time', reason: of a test, verdict: xfail", "killpoint run --backend no", 1,
+     "FAIL        play/one@", NULL},
+    {"an entry that skips, with a reference", CALM, ENTRY ", verdict: skip, ref: bug 12",
+     "killpoint run --backend no", 0, "SKIP        play/one@bookworm-mini  -- of a test (bug 12)",
+     NULL},
+    {"an entry that skips and expired", CALM, ENTRY ", verdict: skip, expires: 2020-02-29",
+     "killpoint run --backend no", 1, "SKIP        play/one@", "expired after 2020-02-29"},
     {"a stale entry", CALM, ENTRY ", verdict: xfail", "killpoint run --backend yes", 1,
      "XPASS       play/one@", NULL},
     {"an entry that skips", CALM, ENTRY ", verdict: skip", "killpoint run --backend no", 0,
@@ -133,6 +149,23 @@ static void trouble_of_the_harness_comes_before_findings(void **state)
     play_check_has("both", done.out, "FAIL        play/one@");
     play_check_has("both", done.out, "ERROR       play/two@");
     run_release(&done);
+}
+
+static void where_everything_fails_the_adapter_is_doubted(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", CALM);
+    play_add("two", "expect: {claim: failure}");
+    struct run one = play("killpoint run -- false");
+    play_check_code("one of two", &one, 1);
+    assert_null(strstr(one.out, "adapter"));
+    run_release(&one);
+    play_add("two", CALM);
+    struct run all = play("killpoint run -- false");
+    play_check_code("both", &all, 1);
+    play_check_has("both", all.out, "\neverything fails: the adapter is probably broken");
+    run_release(&all);
 }
 
 /* --- what it prints -------------------------------------------------------------------- */
@@ -403,6 +436,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, play_set_up, play_tear_down)
         T(each_exit_status_says_what_it_should),
         T(trouble_of_the_harness_comes_before_findings),
+        T(where_everything_fails_the_adapter_is_doubted),
         T(two_runs_print_the_same_whatever_the_order_and_the_jobs),
         T(a_trials_own_paths_are_not_printed),
         T(a_failed_check_says_what_was_expected_and_found),

@@ -4,7 +4,9 @@
  */
 #include "play.h"
 
+#include <dirent.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define SUCCESS "expect: {claim: success, store: {must: report}}"
 #define FAILURE "expect: {claim: failure}"
@@ -38,8 +40,11 @@ static const struct row rows[] = {
     {"says that it is broken", STORE, "exit 99", "ERROR", 3, "99"},
     {"says that it is broken where failure is right", FAILURE, "exit 99", "ERROR", 3, "99"},
     {"cannot be started", STORE, "exec /nonexistent/program", "FAIL", 1, "exit status 127"},
-    {"gives the driver an unknown flag", STORE,
-     "smolvm machine exec --bogus --name {machine} -- true", "FAIL", 1, "exit status 2"},
+    {"gives the driver an unknown flag",
+     "expect: {claim: success, calls: {exec: 1}, store: {must: report}}",
+     "smolvm machine exec --bogus --name {machine} -- true; exit 0", "FAIL", 1,
+     "calls/exec\n      expected  1\n      found     0, and 1 refused by the driver as wrong usage "
+     "(status 2)\n"},
     {"takes the fakes off PATH", STORE,
      "PATH=/usr/bin:/bin; smolvm machine cp {cert} {machine}:{ca_path}; exit 0", "FAIL", 1,
      "calls/cp"},
@@ -63,6 +68,36 @@ static const struct row rows[] = {
      "smolvm machine exec --name {machine} -- printf 'a\\0b\\377'", "PASS", 0, NULL},
 };
 
+#define ROW_MS 20000 /* every deadline of the rows, and the machines around it */
+
+/* Whether a process names the home of this test in its command line or its environment. */
+static bool belongs_here(const char *pid)
+{
+    static const char *const files[] = {"cmdline", "environ"};
+    const char *home = getenv("KP");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        CLEANUP(io_free) char *path = io_format("/proc/%s/%s", pid, files[i]);
+        CLEANUP(buf_release) struct buf text = BUF_INIT;
+        if (io_read_file(AT_FDCWD, path, &text, 4 << 20, NULL) == 0 &&
+            memmem(buf_str(&text), text.len, home, strlen(home)))
+            return true;
+    }
+    return false;
+}
+
+/* Backends have the home in their environment, machines in their command line. */
+static void check_nothing_runs(const char *name)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    assert_non_null(dir);
+    while ((entry = readdir(dir)))
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && atoi(entry->d_name) != getpid() &&
+            belongs_here(entry->d_name))
+            fail_msg("%s: process %s still runs", name, entry->d_name);
+    closedir(dir);
+}
+
 static void check_row(const struct row *row)
 {
     play_add("one", row->scenario);
@@ -75,6 +110,9 @@ static void check_row(const struct row *row)
     play_check_has(row->name, done.out, line);
     if (row->has)
         play_check_has(row->name, done.out, row->has);
+    if (done.ms > ROW_MS)
+        fail_msg("%s: took %lld ms", row->name, (long long)done.ms);
+    check_nothing_runs(row->name);
     run_release(&done);
 }
 
@@ -84,6 +122,40 @@ static void each_backend_gets_its_verdict(void **state)
     need_layout("bookworm-mini");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check_row(&rows[i]);
+}
+
+static const struct {
+    const char *name;
+    const char *end; /* of the backend: a shell command */
+    const char *verdict;
+    int code;
+} mapped[] = {
+    {"of no use", "exit 64", "PASS", 0},
+    {"of no use, and not said so", "exit 2", "FAIL", 1},
+    {"not supported", "exit 3", "UNSUPPORTED", 4},
+    {"77 is a failure like others", "exit 77", "FAIL", 1},
+    {"broken", "exit 70", "ERROR", 3},
+    {"a signal has no status", "kill -3 $$", "CRASH", 1},
+};
+
+static void an_exit_map_says_what_its_statuses_mean(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", "expect: {claim: failure, exit: 2}");
+    for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++) {
+        CLEANUP(io_free)
+        char *text = io_format("format: 1\nname: mapped\ntitle: of a test\n"
+                               "command: {smolvm: [sh, -c, '%s']}\n"
+                               "exit_map: {64: 2, 2: 1, 3: 77, 77: 1, 70: 99}\n",
+                               mapped[i].end);
+        CLEANUP(io_free) char *line = io_format("%-11s play/one@", mapped[i].verdict);
+        play_write("backends/mapped.yaml", text);
+        struct run done = play("killpoint run --backend mapped");
+        play_check_code(mapped[i].name, &done, mapped[i].code);
+        play_check_has(mapped[i].name, done.out, line);
+        run_release(&done);
+    }
 }
 
 static void a_program_that_is_not_there_is_an_error_of_the_harness(void **state)
@@ -107,6 +179,7 @@ static void a_gibibyte_on_stdout_is_cut_and_memory_stays_small(void **state)
                            "grep -c 'bytes left out' r && [ $(wc -c <r) -lt 1000000 ]");
     struct rusage usage;
     play_check_code("1 GiB", &done, 0);
+    check_nothing_runs("1 GiB");
     run_release(&done);
     getrusage(RUSAGE_CHILDREN, &usage);
     /* KiB; the largest of all children so far, and of theirs that were waited for */
@@ -169,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, play_set_up, play_tear_down)
         T(each_backend_gets_its_verdict),
+        T(an_exit_map_says_what_its_statuses_mean),
         T(a_program_that_is_not_there_is_an_error_of_the_harness),
         T(a_gibibyte_on_stdout_is_cut_and_memory_stays_small),
         T(paths_of_150_bytes_work),

@@ -15,6 +15,7 @@ struct row {
 static const struct row rows[] = {
     {"help", "killpoint --help", 0, "Usage: killpoint VERB", NULL},
     {"run's help", "killpoint run --help", 0, "Usage: killpoint run", NULL},
+    {"probe's help", "killpoint probe --help", 0, "Usage: killpoint probe", NULL},
     {"list's help", "killpoint list --help", 0, "Usage: killpoint list", NULL},
     {"validate's help", "killpoint validate --help", 0, "Usage: killpoint validate", NULL},
     {"explain's help", "killpoint explain --help", 0, "Usage: killpoint explain", NULL},

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "../scenarios/audit_check.h"
 #include "../scenarios/trial.h"
 
 /* --- globs ---------------------------------------------------------------- */
@@ -133,33 +132,6 @@ static void trial_knows_its_parts(void **state)
     assert_int_equal(trials.items[0].driver, DRIVER_DOCKER);
 }
 
-/* --- checks --------------------------------------------------------------- */
-
-static void checks_exist_that_the_judge_makes(void **state)
-{
-    static const char *const good[] = {
-        "claim", "log/fatal", "processes", "store/must/ca-file", "store/exact/files", NULL};
-    static const char *const bad[] = {
-        "",       "log",        "log/",         "store",
-        "store/", "store/must", "must/ca-file", "store/should/ca-file",
-        "claim ", NULL};
-    (void)state;
-    for (size_t i = 0; good[i]; i++)
-        if (!scenario_check_exists(good[i]))
-            fail_msg("'%s' is there", good[i]);
-    for (size_t i = 0; bad[i]; i++)
-        if (scenario_check_exists(bad[i]))
-            fail_msg("'%s' is not there", bad[i]);
-    for (size_t i = 0; i < AUDIT_N_CHECKS; i++) {
-        CLEANUP(io_free) char *id = io_format("store/%s", audit_defs()[i].id);
-        assert_true(scenario_check_exists(id));
-    }
-    for (size_t i = 0; scenario_checks[i].id; i++) {
-        assert_true(scenario_check_exists(scenario_checks[i].id));
-        assert_non_null(scenario_checks[i].doc);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,7 +139,6 @@ int main(void)
         cmocka_unit_test(glob_of_many_stars_ends_soon),
         cmocka_unit_test(expand_makes_the_selected_trials_in_order),
         cmocka_unit_test(trial_knows_its_parts),
-        cmocka_unit_test(checks_exist_that_the_judge_makes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
