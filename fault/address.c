@@ -261,6 +261,21 @@ static const struct address_temporary *hide_random(const struct address_book *bo
     return last;
 }
 
+/* Likewise of names that mktemp(1) made before the tree began, "tmp." and a tail, by their form. */
+static void hide_leftovers(char *path)
+{
+    static const char form[] = "tmp.";
+    for (char *at = path; (at = strstr(at, form)); at++) {
+        size_t len = 0;
+        char *tail = at + strlen(form);
+        while (in_tail(tail[len]))
+            len++;
+        bool begins = at > path && (at[-1] == '/' || at[-1] == '.');
+        if (begins && len >= TAIL_MIN && (tail[len] == '\0' || tail[len] == '/'))
+            memset(tail, 'X', len);
+    }
+}
+
 void address_book_name(struct address_book *book, const char *comm, const char *place,
                        const char *path, struct address *ret_address)
 {
@@ -268,6 +283,7 @@ void address_book_name(struct address_book *book, const char *comm, const char *
                               .path = io_format("%s", path)};
     snprintf(address.comm, sizeof address.comm, "%s", comm);
     hide_random(book, address.path);
+    hide_leftovers(address.path);
     buf_clear(&book->name);
     print_name(address.comm, address.place, address.path, &book->name);
     address.n = count(book);

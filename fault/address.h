@@ -6,7 +6,8 @@
  *   COMM   the process's name as /proc has it, up to 15 bytes; it may be empty
  *   PLACE  an operation (op.h), or begin, spawn, exit, pipewrite: places of process scope
  *   PATH   absolute in the guest, symlinked parents resolved, the name that is created or
- *          removed, for rename the source, random parts of temporary names as X; a call
+ *          removed, for rename the source, random parts of temporary names as X (of those
+ *          that were there before: where the name ends in mktemp(1)'s "tmp.XXXXXX"); a call
  *          that means all files, such as sync(2), has "/". Of a place of process scope the
  *          process: "/" the tree's first, "/2/1" the first child of its second (tracer.h), for
  *          processes that run beside each other have no order of their own

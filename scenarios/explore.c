@@ -308,6 +308,7 @@ static void on_played(void *context, size_t job)
 {
     struct search *search = context;
     struct explore_case *item = &search->found->cases[search->chosen[job]];
+    search->found->n_runs += search->jobs[job].n_runs;
     if (search->jobs[job].real) /* it may be there before what it is held against */
         return;
     item->ending = search->jobs[job].ending;
@@ -341,9 +342,10 @@ static void compare_check(struct search *search, size_t job)
 
 static int play_cases(struct search *search, struct err *err)
 {
-    /* What is cut short by its budget has seen something of all, and was checked. */
-    size_t count = want_cases(search, true, 0);
-    count = want_checks(search, count);
+    /* What is executed for real keeps the cores busy while the first of the others settle; what is
+     * cut short by its budget has seen something of all. */
+    size_t count = want_checks(search, 0);
+    count = want_cases(search, true, count);
     count = want_cases(search, false, count);
     int64_t start_ms = io_now_ms();
     int ret =
@@ -373,13 +375,17 @@ static void want_rerun(struct search *search, size_t index, size_t *count)
     search->chosen[(*count)++] = index;
 }
 
-/* Of the row from..to: its ends and its middle; between two that differ, the middle again. */
+/* Of the row from..to: its ends and one inside; between two that differ, the middle. */
 static void want_of_row(struct search *search, size_t from, size_t to, size_t *count)
 {
     const struct explore_case *cases = search->found->cases;
     size_t before = *count;
+    bool inside = false;
+    for (size_t i = from + 1; i < to && !inside; i++)
+        inside = cases[i].reran;
     want_rerun(search, from, count);
-    want_rerun(search, from + (to - from) / 2, count);
+    if (!inside)
+        want_rerun(search, from + (to - from) / 2, count);
     want_rerun(search, to, count);
     if (*count > before)
         return;

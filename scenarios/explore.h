@@ -9,7 +9,7 @@
  * from each state, and each of its own points is one case.
  *
  * After a bad end the backend is run again, undisturbed, up to twice, to see whether the damage
- * heals: of each row of neighbours with one outcome the first, the middle and the last, and where
+ * heals: of each row of neighbours with one outcome the first, one inside and the last, and where
  * these differ, those between; at depth 2 all of them. A rerun that changes no file is the last.
  * Representative cases are mostly those, and are run again at once.
  *
@@ -108,7 +108,8 @@ struct exploration {
     size_t n_places;           /* places of process scope that there are */
     int64_t undisturbed_execs; /* of the recorded run */
     size_t n_no_second;        /* first states after which no second call was made */
-    int64_t play_ms;           /* what playing the cases took, reruns and checks not counted */
+    int64_t play_ms;           /* what playing the cases took, with the checks beside them */
+    size_t n_runs;             /* how often the backend ran meanwhile, reruns too */
     struct err results_err;    /* why not all is in the results file; "": it is */
     char *copied;              /* why machines are copied trees; NULL: they are not */
     char *no_shortcut;         /* why nothing could be put in place; NULL: it could */

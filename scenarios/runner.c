@@ -21,6 +21,7 @@
 #include "audit.h"
 #include "needs.h"
 #include "slots.h"
+#include "trial_event.h"
 #include "trial_run.h"
 
 #define FLIGHT_DEFAULT 4
@@ -156,70 +157,6 @@ static int make_run_folder(struct runner *runner, struct err *err)
 
 /* --- one trial, in its own process -------------------------------------------------- */
 
-static json_t *text_json(const struct capture *capture)
-{
-    CLEANUP(buf_release) struct buf text = BUF_INIT;
-    capture_text(capture, &text);
-    json_t *json = json_stringn(buf_str(&text), text.len);
-    if (json)
-        return json;
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.data[i] >= 0x80)
-            text.data[i] = '?';
-    return json_stringn(buf_str(&text), text.len);
-}
-
-static json_t *runs_json(const struct evidence *evidence)
-{
-    static const char *const how[] = {"exited", "signaled", "timeout"};
-    json_t *list = json_array();
-    for (size_t i = 0; i < evidence->n_runs; i++) {
-        const struct evidence_run *run = &evidence->runs[i];
-        const struct proc_result *proc = &run->sandbox.proc;
-        json_t *json =
-            json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o}", "machine", run->machine, "how",
-                      how[proc->how], "code", proc->code, "ms", (json_int_t)proc->ms, "calls",
-                      (json_int_t)json_array_size(run->calls), "stdout", text_json(&proc->out),
-                      "stderr", text_json(&proc->err));
-        json_t *store = run->audit ? audit_report_json(run->audit) : NULL;
-        if (store)
-            json_object_update_new(json, store);
-        json_array_append_new(list, json);
-    }
-    return list;
-}
-
-static json_t *calls_json(const struct evidence *evidence)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < evidence->n_runs; i++) {
-        size_t index;
-        json_t *call;
-        json_array_foreach(evidence->runs[i].calls, index, call) json_array_append(list, call);
-    }
-    return list;
-}
-
-/* Where to look first; from the working folder, as a compiler would say it. */
-static void set_place(json_t *event, const char *path, int line)
-{
-    CLEANUP(io_free) char *here = getcwd(NULL, 0);
-    size_t len = here ? strlen(here) : 0;
-    bool below = len > 0 && strncmp(path, here, len) == 0 && path[len] == '/';
-    json_object_set_new(event, "file", json_string(below ? path + len + 1 : path));
-    json_object_set_new(event, "line", json_integer(line));
-}
-
-static json_t *trial_event(const struct trial *trial, enum verdict verdict)
-{
-    json_t *event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", "trial", "id",
-                              trial->id, "scenario", trial->scenario->id, "layout", trial->layout,
-                              "driver", trial->driver == DRIVER_SMOLVM ? "smolvm" : "docker",
-                              "title", trial->scenario->title, "verdict", verdict_name(verdict));
-    set_place(event, trial->scenario->path, trial->scenario->line);
-    return event;
-}
-
 static json_t *play(const struct runner *runner, const struct trial *trial, const char *folder)
 {
     const struct trial_setup setup = {folder,
@@ -246,8 +183,7 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
         json_object_set_new(event, "error", json_string("the backend says that it is broken (99)"));
     json_object_set_new(event, "folder", json_string(folder));
     json_object_set_new(event, "checks", checks);
-    json_object_set_new(event, "calls", calls_json(&evidence));
-    json_object_set_new(event, "runs", runs_json(&evidence));
+    trial_event_add_evidence(event, &evidence);
     return event;
 }
 
@@ -342,7 +278,7 @@ static void apply_expectations(struct runner *runner, const struct trial *trial,
     if (entry)
         add_reason(event, entry);
     if (entry && outcome == OUTCOME_XPASS)
-        set_place(event, runner->options->backend->expectations.path, entry->line);
+        trial_event_set_place(event, runner->options->backend->expectations.path, entry->line);
 }
 
 static void start_trials(struct runner *runner);

@@ -184,9 +184,15 @@ static void random_tails_become_x(void **state)
     } rows[] = {
         {"/tmp/tmp.a8Kd02mQpz", "/tmp/tmp.a8Kd02mQpz", "/tmp/tmp.XXXXXXXXXX"},
         {"/tmp/tmp.a8Kd02mQpz", "/tmp/tmp.a8Kd02mQpz/in/it", "/tmp/tmp.XXXXXXXXXX/in/it"},
-        {"/tmp/tmp.a8Kd02mQpz", "/tmp/tmp.a8Kd02mQpzz", "/tmp/tmp.a8Kd02mQpzz"},
-        {"/tmp/tmp.a8Kd02mQpz", "/tmp/tmp.a8Kd02mQp", "/tmp/tmp.a8Kd02mQp"},
-        {"/tmp/tmp.a8Kd02mQpz", "/b/tmp/tmp.a8Kd02mQpz", "/b/tmp/tmp.a8Kd02mQpz"},
+        {"/tmp/t.a8Kd02mQpz", "/tmp/t.a8Kd02mQpzz", "/tmp/t.a8Kd02mQpzz"},
+        {"/tmp/t.a8Kd02mQpz", "/tmp/t.a8Kd02mQp", "/tmp/t.a8Kd02mQp"},
+        {"/tmp/t.a8Kd02mQpz", "/b/tmp/t.a8Kd02mQpz", "/b/tmp/t.a8Kd02mQpz"},
+        /* made before the tree began */
+        {"/a", "/tmp/ca-certificates.tmp.DkGn71", "/tmp/ca-certificates.tmp.XXXXXX"},
+        {"/a", "/tmp/tmp.a8Kd02mQpz/in", "/tmp/tmp.XXXXXXXXXX/in"},
+        {"/a", "/tmp/atmp.a8Kd02mQpz", "/tmp/atmp.a8Kd02mQpz"},
+        {"/a", "/tmp/tmp.a8Kd0", "/tmp/tmp.a8Kd0"},
+        {"/a", "/tmp/tmp.a8Kd02.x", "/tmp/tmp.a8Kd02.x"},
         {"/etc/ca-certificates.crt.tmp.aB3dE6", "/etc/ca-certificates.crt.tmp.aB3dE6",
          "/etc/ca-certificates.crt.tmp.XXXXXX"},
         {"/tmp/sedq9Lw2x", "/tmp/sedq9Lw2x", "/tmp/XXXXXXXXX"},

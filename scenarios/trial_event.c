@@ -1,0 +1,74 @@
+#include "trial_event.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static json_t *text_json(const struct capture *capture)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    capture_text(capture, &text);
+    json_t *json = json_stringn(buf_str(&text), text.len);
+    if (json)
+        return json;
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] >= 0x80)
+            text.data[i] = '?';
+    return json_stringn(buf_str(&text), text.len);
+}
+
+static json_t *runs_json(const struct evidence *evidence)
+{
+    static const char *const how[] = {"exited", "signaled", "timeout"};
+    json_t *list = json_array();
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        const struct evidence_run *run = &evidence->runs[i];
+        const struct proc_result *proc = &run->sandbox.proc;
+        json_t *json =
+            json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o}", "machine", run->machine, "how",
+                      how[proc->how], "code", proc->code, "ms", (json_int_t)proc->ms, "calls",
+                      (json_int_t)json_array_size(run->calls), "stdout", text_json(&proc->out),
+                      "stderr", text_json(&proc->err));
+        json_t *store = run->audit ? audit_report_json(run->audit) : NULL;
+        if (store)
+            json_object_update_new(json, store);
+        json_array_append_new(list, json);
+    }
+    return list;
+}
+
+static json_t *calls_json(const struct evidence *evidence)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        size_t index;
+        json_t *call;
+        json_array_foreach(evidence->runs[i].calls, index, call) json_array_append(list, call);
+    }
+    return list;
+}
+
+void trial_event_set_place(json_t *event, const char *path, int line)
+{
+    CLEANUP(io_free) char *here = getcwd(NULL, 0);
+    size_t len = here ? strlen(here) : 0;
+    bool below = len > 0 && strncmp(path, here, len) == 0 && path[len] == '/';
+    json_object_set_new(event, "file", json_string(below ? path + len + 1 : path));
+    json_object_set_new(event, "line", json_integer(line));
+}
+
+json_t *trial_event(const struct trial *trial, enum verdict verdict)
+{
+    json_t *event = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "event", "trial", "id",
+                              trial->id, "scenario", trial->scenario->id, "layout", trial->layout,
+                              "driver", trial->driver == DRIVER_SMOLVM ? "smolvm" : "docker",
+                              "title", trial->scenario->title, "verdict", verdict_name(verdict));
+    trial_event_set_place(event, trial->scenario->path, trial->scenario->line);
+    return event;
+}
+
+void trial_event_add_evidence(json_t *event, const struct evidence *evidence)
+{
+    json_object_set_new(event, "calls", calls_json(evidence));
+    json_object_set_new(event, "runs", runs_json(evidence));
+}

@@ -1,0 +1,19 @@
+/*
+ * trial_event.h: a trial as an event of the results; scenarios/README.md lists its members.
+ */
+#ifndef KILLPOINT_TRIAL_EVENT_H
+#define KILLPOINT_TRIAL_EVENT_H
+
+#include "evidence.h"
+#include "judge.h"
+
+/* A new event, with the verdict and where the scenario stands. */
+json_t *trial_event(const struct trial *trial, enum verdict verdict);
+
+/* Where to look first; from the working folder, as a compiler would say it. */
+void trial_event_set_place(json_t *event, const char *path, int line);
+
+/* Adds `calls` and `runs`. */
+void trial_event_add_evidence(json_t *event, const struct evidence *evidence);
+
+#endif
