@@ -38,7 +38,7 @@ PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-min
   bookworm-deselected bookworm-local bookworm-hook host
 TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
 # Those that TEST_HEAVY=1 makes longer; one of them compares with a release build's faultrun.
-HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun \
+HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun test_impl_steps \
   test_killpoint_resume test_unprivileged
 # Not with a sanitizer's runtime: they play a static faultrun in a guest, weigh its memory, or try
 # a shell script.
@@ -113,7 +113,7 @@ unit: programs testprograms
 mutants: programs $(BUILD)/tests/mutants ## wrong backends, and the check that catches each
 	$(Q)$(SUDO) ci/layouts bookworm-mini
 	$(Q)$(SUDO) $(BUILD)/tests/mutants
-heavy: programs testprograms ## the engine's tests at full size: many minutes
+heavy: programs testprograms ## the tests that can be longer, at full size: an hour
 	$(Q)$(MAKE) --no-print-directory VARIANT=release programs
 	$(Q)$(SUDO) ci/layouts $(TEST_LAYOUTS)
 	$(Q)$(SUDO) env TEST_HEAVY=1 ci/test $(BUILD) -- $(HEAVY)

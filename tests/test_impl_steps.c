@@ -1,8 +1,8 @@
 /*
  * Every step of the hardened script is there for something: each is taken out in turn, and
- * the scenarios that say why it is there fail then, and none of the others. The script is
- * played by provision-ca itself; a smolvm before the fake one puts the changed script into
- * its exec. What a guest shows badly has its test in test_impl_script.c: the words while
+ * the scenarios that say why it is there fail then, and (TEST_HEAVY=1) none of the others. The
+ * script is played by provision-ca itself; a smolvm before the fake one puts the changed script
+ * into its exec. What a guest shows badly has its test in test_impl_script.c: the words while
  * somebody is waited for, 75, and 137 when both turns lost a helper.
  */
 #include <setjmp.h>
@@ -216,9 +216,13 @@ static char *body(void)
     return format_text("%s", strchr(script, '\n') + 1);
 }
 
-/* The scenarios of all steps, each once, but the slow ones of other steps than this. */
+/*
+ * The step's scenarios; with TEST_HEAVY=1 those of all steps, each once, but the slow ones of
+ * others than this: that without it no other fails takes minutes. NULL: of all steps.
+ */
 static char *scenarios_for(const struct step *step)
 {
+    bool all = !step || getenv("TEST_HEAVY");
     char *list = NULL;
     size_t size;
     FILE *file = open_memstream(&list, &size);
@@ -228,8 +232,8 @@ static char *scenarios_for(const struct step *step)
         for (size_t j = 0; j < SCENARIOS_MAX && steps[i].fails[j]; j++) {
             fflush(file);
             CLEANUP(free_text) char *quoted = format_text(" '%s'", steps[i].fails[j]);
-            if (!strstr(list, quoted) &&
-                (!is_slow(steps[i].fails[j]) || (step && steps[i].name == step->name)))
+            bool own = step && steps[i].name == step->name;
+            if (!strstr(list, quoted) && (own || (all && !is_slow(steps[i].fails[j]))))
                 fputs(quoted, file);
         }
     fclose(file);
