@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "../fakes/layout.h"
@@ -198,10 +200,17 @@ int bundle_write(const struct bundle_maker *maker, const json_t *event, struct e
     CLEANUP(io_free) char *text = NULL;
     if (ret == 0)
         ret = dump_bounded(bundle, event, &text, err);
-    if (ret == 0)
-        ret = io_make_dirs(maker->folder, 0777, err);
     json_decref(bundle);
     return ret < 0 ? ret : io_write_file(AT_FDCWD, path, text, strlen(text), 0644, err);
+}
+
+int bundle_make_folder(const char *path, struct err *err)
+{
+    if (mkdir(path, 0777) < 0 && errno != EEXIST)
+        return err_set(err, errno, "make %s", path);
+    if (access(path, W_OK | X_OK) < 0)
+        return err_set(err, errno, "write in %s", path);
+    return 0;
 }
 
 /* --- reading ------------------------------------------------------------------------ */
@@ -216,7 +225,8 @@ int bundle_read(const char *path, json_t **ret_bundle, struct err *err)
     int ret = io_read_file(AT_FDCWD, path, &text, BUNDLE_MAX_BYTES, err);
     if (ret < 0)
         return ret;
-    json_t *bundle = json_loadb(buf_str(&text), text.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *bundle =
+        json_loadb(buf_str(&text), text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!bundle)
         return err_text(err, EINVAL, "%s:%d:%d: %s", path, error.line, error.column, error.text);
     const json_t *version = json_object_get(bundle, "bundle");

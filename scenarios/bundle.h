@@ -32,9 +32,13 @@ struct bundle_maker {
 
 /*
  * Writes FOLDER/NAME.json of the event of one of the trials; NAME is its id, with a digest of
- * that, for not every byte may be in a file's name. The folder is made.
+ * that, for not every byte may be in a file's name.
  */
 int bundle_write(const struct bundle_maker *maker, const json_t *event, struct err *err);
+
+/* Before the first: makes the folder, but not those above it. Errors: those of mkdir(2), access(2).
+ */
+int bundle_make_folder(const char *path, struct err *err);
 
 /* Reads one. -EINVAL: it is no bundle. */
 int bundle_read(const char *path, json_t **ret_bundle, struct err *err);

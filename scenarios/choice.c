@@ -71,6 +71,9 @@ static int read_failed(struct choice *choice, const char *const **ret_ids, struc
     CLEANUP(results_release) struct results results = RESULTS_INIT;
     if (results_add_file(&results, choice->failed_from, err) < 0)
         return -EINVAL;
+    if (results.n_runs == 0)
+        return err_text(err, EINVAL, "%s: there is no run in it, but an exploration",
+                        choice->failed_from);
     size_t room = 1, n = 0;
     for (size_t i = 0; i < results.n_runs; i++)
         room += results.runs[i].count;

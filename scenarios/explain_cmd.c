@@ -148,6 +148,19 @@ static void write_key(struct buf *text, const char *name, const struct schema_ke
         write_line(text, child->name, child);
 }
 
+/* Of the lists of a kind of file, what each entry has. */
+static void write_entries(struct buf *text, const struct schema_key *kind)
+{
+    for (const struct schema_key *child = kind->keys; child && child->name; child++) {
+        const struct schema_key *entry = inner_key(child);
+        if (child->kind != SCHEMA_LIST || entry->kind != SCHEMA_MAP)
+            continue;
+        buf_printf(text, "\n  Each of %s:\n", child->name);
+        for (const struct schema_key *key = entry->keys; key->name; key++)
+            write_line(text, key->name, key);
+    }
+}
+
 /* --- the verb ------------------------------------------------------------- */
 
 /* `layout` is a key of scenarios and a kind of file: both are told. */
@@ -169,8 +182,10 @@ static bool write_answer(struct buf *text, const char *wanted)
         kind = NULL;
     if (kind && key)
         buf_add(text, "\nAs a kind of file:\n\n");
-    if (kind)
+    if (kind) {
         write_key(text, wanted, kind);
+        write_entries(text, kind);
+    }
     return key || kind;
 }
 

@@ -107,6 +107,7 @@ struct exploration {
     size_t n_all;              /* cases that there are, before any choice */
     size_t n_places;           /* places of process scope that there are */
     int64_t undisturbed_execs; /* of the recorded run */
+    bool cut_off;              /* read from a file that has no end of it */
     size_t n_no_second;        /* first states after which no second call was made */
     int64_t play_ms;           /* what playing the cases took, with the checks beside them */
     size_t n_runs;             /* how often the backend ran meanwhile, reruns too */

@@ -230,7 +230,9 @@ static void add_coverage(const struct explore_options *options, const struct exp
                    "exec",
                    found->n_seconds, found->n_no_second);
     if (exploration_open_cases(found) > 0)
-        buf_printf(text, ", %zu not for want of time", exploration_open_cases(found));
+        buf_printf(text,
+                   found->cut_off ? ", %zu not, for it was cut off" : ", %zu not for want of time",
+                   exploration_open_cases(found));
     buf_add(text, "\n");
     if (totals.may_rerun > 0)
         buf_printf(text,
@@ -252,6 +254,9 @@ static void add_verdict(const struct explore_options *options, const struct expl
     size_t all = 0;
     for (int class = 0; class < CLASS_COUNT; class ++)
         all += totals.points[class];
+    if (found->cut_off)
+        buf_printf(text, "This exploration was cut off: %zu of %zu cases are missing. ",
+                   exploration_open_cases(found), found->n_cases);
     buf_printf(text,
                "Of %zu %s, %zu end in a claimed success over a store that some clients cannot use, "
                "%zu in one over a dirty guest, %zu in a claimed failure, %zu as if nothing had "

@@ -156,6 +156,8 @@ static int load_cases(struct explored *explored, struct err *err)
         explore_results_take(&explored->found, line);
     }
     add_open_cases(explored, chosen);
+    line = json_array_get(explored->lines, json_array_size(explored->lines) - 1);
+    explored->found.cut_off = strcmp(text(line, "event"), "end") != 0;
     return 0;
 }
 

@@ -62,8 +62,12 @@ static int check_part(const struct results *parts, size_t index, struct err *err
             return err_text(err, EINVAL, "%s is one of %u shards, %s one of %u", other->path,
                             other->shard.count, run->path, run->shard.count);
         if (other->shard.number == run->shard.number)
-            return err_text(err, EINVAL, "shard %u/%u is there twice: %s and %s", run->shard.number,
-                            run->shard.count, other->path, run->path);
+            return strcmp(other->path, run->path) == 0
+                       ? err_text(err, EINVAL,
+                                  "%s holds two runs of shard %u/%u: --results adds to a file",
+                                  run->path, run->shard.number, run->shard.count)
+                       : err_text(err, EINVAL, "shard %u/%u is there twice: %s and %s",
+                                  run->shard.number, run->shard.count, other->path, run->path);
         int ret = compare_begin(other, run, err);
         if (ret < 0)
             return ret;

@@ -103,6 +103,10 @@ void report_print_table(FILE *out, const struct run_results *run, bool times)
         fprintf(out, "interrupted: %zu of %zu trials were not played\n", open, own);
     run_results_count(run, counts);
     print_counts(out, counts);
+    size_t outdated = json_array_size(run_results_outdated(run));
+    if (outdated > 0)
+        fprintf(out, "%zu entries of the expectation list are outdated, so the run has failed\n",
+                outdated);
 }
 
 void report_print_problems(FILE *file, const struct results *results)

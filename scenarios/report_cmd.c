@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmdline.h"
 #include "merge.h"
@@ -116,6 +117,13 @@ static int tell_whole(const struct options *options, const struct results *whole
     return cmdline_finish(MERGE, status);
 }
 
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+}
+
 int merge_cmd(int argc, char **argv)
 {
     struct options options = {.verb = MERGE};
@@ -129,6 +137,10 @@ int merge_cmd(int argc, char **argv)
         return EXIT_USAGE;
     if (parts.n_explorations > 0)
         return cmdline_fail(MERGE, EXIT_USAGE, "results of `killpoint explore` are not merged");
+    for (size_t i = 0; options.results && i < parts.n_runs; i++)
+        if (is_same_file(options.results, parts.runs[i].path))
+            return cmdline_fail(MERGE, EXIT_USAGE, "%s is a part: --results must be another file",
+                                options.results);
     if (merge_runs(&parts, &whole, &status, &err) < 0)
         return cmdline_fail(MERGE, EXIT_INCOMPLETE, "%s", err.msg);
     return tell_whole(&options, &whole, (int)status);

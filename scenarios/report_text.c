@@ -57,7 +57,7 @@ void report_add_short(struct buf *text, const char *words, const char *folder)
             buf_add(&line, "TRIAL");
             words += folder_len - 1;
         } else if (*words == '\n')
-            buf_add(&line, "\\n");
+            buf_add(&line, words[1] ? "\\n" : "");
         else
             buf_append(&line, (unsigned char)*words < ' ' || *words == 0x7f ? "?" : words, 1);
     size_t head = line.len, tail = line.len;

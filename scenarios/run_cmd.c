@@ -276,7 +276,7 @@ static int prepare_machines(struct play *play, struct err *err)
         .command = options->command ? play->backend.command[DRIVER_SMOLVM] : NULL,
         .copied = play->why_copied.msg[0] ? play->why_copied.msg : NULL,
         .trials = &play->plan};
-    return 0;
+    return options->evidence ? bundle_make_folder(options->evidence, err) : 0;
 }
 
 /* Everything that can be wrong before a trial starts. Returns the exit status, 0: go on. */

@@ -119,7 +119,7 @@ static void what_ends_well_leaves_no_bundle(void **state)
     need_layout("bookworm-mini");
     play_add("one", CALM);
     check_run(RUN "-- " PLAY_GOOD, 0, "1 passed, 0 failed");
-    check_run("ls \"$KP/found\"", 2, NULL);
+    check_run("ls \"$KP/found\" | wc -l", 0, "0");
 }
 
 static void a_bundle_is_bounded_whatever_is_written(void **state)
@@ -246,8 +246,8 @@ static void a_folder_that_takes_nothing_is_told(void **state)
     need_layout("bookworm-mini");
     play_add("one", CALM);
     struct run done = play("killpoint run --layout bookworm-mini --evidence /dev/null/x -- false");
-    play_check_code("no folder", &done, 3);
-    play_check_has("no folder", done.err, "could not write all evidence: ");
+    play_check_code("no folder", &done, 2);
+    play_check_has("no folder", done.err, "make /dev/null/x: Not a directory");
     run_release(&done);
 }
 

@@ -112,7 +112,7 @@ static void bad_trial_shows_what_decided_and_how_to_see_it_again(void **state)
         "FAIL        b/two[ms=5]@mini\n"
         "    claim\n      expected  success\n      found     exit status 1\n"
         "    fired\n      expected  exec begin\n      found     0 times\n"
-        "    processes\n      expected  none\n      found     7 sleep\\n8 sh\\n\n"
+        "    processes\n      expected  none\n      found     7 sleep\\n8 sh\n"
         "    it said   TRIAL/x\\nsecond?[31m?\n"
         "    again     killpoint run --backend hardened 'b/two[ms=5]@mini'\n"
         "ERROR       c/three@full\n"
