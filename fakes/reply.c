@@ -110,6 +110,8 @@ static void apply_docker(const char *name, const char *machine, bool exec, struc
         const char *text = exec ? row->exec : row->other;
         if (strcmp(row->name, name) != 0 || !text)
             continue;
+        if (!exec)
+            buf_clear(&reply->err);
         reply->status = exec ? row->exec_status : row->status;
         add_text(exec && row->on_stdout ? &reply->out : &reply->err, text, machine);
         return;
