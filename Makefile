@@ -32,7 +32,8 @@ RUNNER := $(call objs,$(call src,scenarios))
 RUNNER_LIBS := -lssl -lcrypto -lyaml -ljansson -lxml2 $(FAULT_LIBS)
 IMPL := $(call objs,$(call src,impl))
 
-PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/bin/faultrun $(BUILD)/fakes/smolvm
+PROGS := $(BUILD)/bin/provision-ca $(BUILD)/bin/killpoint $(BUILD)/bin/faultrun $(BUILD)/fakes/smolvm \
+  $(BUILD)/fakes/docker
 TEST_LAYOUTS := bookworm bookworm-mini bullseye-mini trixie-mini host
 PROVE_LAYOUTS := bullseye bookworm trixie bullseye-mini bookworm-mini trixie-mini \
   bookworm-deselected bookworm-local bookworm-hook host
@@ -69,7 +70,7 @@ link = $(Q)mkdir -p $(@D); $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o
 $(BUILD)/bin/provision-ca: $(OBJ)/impl/provision_ca_main.o $(IMPL)
 	$(call say,LD)
 	$(call link,-lcrypto -ljansson)
-$(BUILD)/fakes/smolvm: $(OBJ)/fakes/smolvm_main.o $(FAKES) $(FAULT)
+$(BUILD)/fakes/smolvm $(BUILD)/fakes/docker: $(BUILD)/fakes/%: $(OBJ)/fakes/%_main.o $(FAKES) $(FAULT)
 	$(call say,LD)
 	$(call link,-ljansson $(FAULT_LIBS))
 # Static, so that it can be copied into any guest; the sanitizers cannot be linked so.

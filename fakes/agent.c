@@ -171,11 +171,72 @@ static void download(const struct agent_job *job, struct agent_result *result)
     }
 }
 
+/* --- docker's ------------------------------------------------------------------------ */
+
+static void fail_docker(struct agent_result *result, int errnum, const char *path)
+{
+    result->errnum = errnum;
+    snprintf(result->text, sizeof result->text, "%s", path);
+}
+
+/* Where it goes: into a folder, or to where a link there points. */
+static char *docker_target(const struct agent_job *job)
+{
+    char link[4096];
+    struct stat st;
+    const char *path = job->guest_path;
+    const char *slash = strrchr(path, '/');
+    ssize_t len = readlink(path, link, sizeof link - 1);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return io_format("%s/%s", path, job->docker);
+    if (len < 0)
+        return io_format("%s", path);
+    link[len] = '\0';
+    return link[0] == '/' ? io_format("%s", link)
+                          : io_format("%.*s/%s", (int)(slash - path), path, link);
+}
+
+static int write_docker(const struct agent_job *job, const char *target, uint64_t *ret_size)
+{
+    struct stat from, there;
+    if (fstat(job->host_fd, &from) < 0)
+        return -errno;
+    if (lstat(target, &there) == 0 && unlink(target) < 0)
+        return -errno;
+    mode_t mode = from.st_mode & 07777;
+    CLEANUP(io_close) int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0)
+        return -errno;
+    int ret = copy_bytes(job->host_fd, fd, ret_size);
+    if (ret == 0 && (fchown(fd, from.st_uid, from.st_gid) < 0 || fchmod(fd, mode) < 0))
+        ret = -errno;
+    return ret;
+}
+
+static void upload_docker(const struct agent_job *job, struct agent_result *result)
+{
+    CLEANUP(io_free) char *target = docker_target(job);
+    int ret = write_docker(job, target, &result->size_bytes);
+    if (ret < 0)
+        fail_docker(result, -ret, target);
+}
+
+static void download_docker(const struct agent_job *job, struct agent_result *result)
+{
+    download(job, result);
+    if (result->errnum)
+        fail_docker(result, result->errnum, job->guest_path);
+}
+
 void agent_run(const struct agent_job *job, struct agent_result *ret_result)
 {
     *ret_result = (struct agent_result){.errnum = 0};
     umask(022);
-    if (job->upload)
+    if (job->docker && job->upload)
+        upload_docker(job, ret_result);
+    else if (job->docker)
+        download_docker(job, ret_result);
+    else if (job->upload)
         upload(job, ret_result);
     else
         download(job, ret_result);

@@ -150,6 +150,8 @@ static int parse_request(struct call *call)
             call->faults_text = value;
         else if (strcmp(key, "path") == 0)
             call->guest_path = value;
+        else if (strcmp(key, "docker") == 0)
+            call->docker = value;
         else if (strcmp(key, "timeout_ms") == 0)
             call->timeout_ms = strtoll(value, NULL, 10);
         else if (strcmp(key, "interactive") == 0)

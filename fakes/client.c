@@ -272,6 +272,8 @@ static void queue_request(struct wire *wire, const struct request *request)
         wire_pair(&pairs, "cwd", request->cwd);
     if (request->guest_path)
         wire_pair(&pairs, "path", request->guest_path);
+    if (request->docker)
+        wire_pair(&pairs, "docker", request->docker);
     if (request->timeout_ms > 0)
         wire_pair_number(&pairs, "timeout_ms", request->timeout_ms);
     if (request->interactive)
@@ -429,19 +431,22 @@ static void raw_terminal(struct termios *ret_saved, bool *ret_raw)
 }
 
 /* The VM died under the call: what was shown already stays, and only the words are new. */
-static void lose_vm(struct session *session)
+static void lose_vm(struct session *session, const char *name)
 {
     const struct request *request = session->request;
-    enum reply_mode mode = request->interactive || request->tty ? REPLY_INTERACTIVE
-                           : request->stream                    ? REPLY_STREAM
-                                                                : REPLY_BUFFERED;
+    bool exec = request->verb == CLIENT_EXEC;
+    enum reply_mode mode = request->docker && exec                ? REPLY_DOCKER_EXEC
+                           : request->docker                      ? REPLY_DOCKER
+                           : request->interactive || request->tty ? REPLY_INTERACTIVE
+                           : request->stream                      ? REPLY_STREAM
+                                                                  : REPLY_BUFFERED;
     struct reply *reply = session->reply;
-    reply_apply(reply_find("lost"), "", mode, reply);
+    reply_apply(reply_find("lost"), name, mode, reply);
     if (reply->written)
         io_write_all(STDERR_FILENO, buf_str(&reply->err), reply->err.len);
 }
 
-static int converse(struct session *session)
+static int converse(struct session *session, const char *name)
 {
     struct termios saved;
     bool raw = false;
@@ -459,7 +464,7 @@ static int converse(struct session *session)
     if (raw)
         tcsetattr(STDIN_FILENO, TCSANOW, &saved);
     if (!session->done) {
-        lose_vm(session);
+        lose_vm(session, name);
         ret = 0;
     }
     return ret;
@@ -477,7 +482,7 @@ int client_call(const char *state_path, const char *name, const struct request *
     session.wire.fd = connect_machine(machine_fd, err);
     if (session.wire.fd < 0)
         return -ENOTCONN;
-    int ret = converse(&session);
+    int ret = converse(&session, name);
     if (session.wire.ended)
         wait_for_end(state_path, name);
     /* Only a file: a device, as /dev/null, is the host's and stays. */

@@ -28,6 +28,8 @@ struct request {
     /* upload and download */
     const char *guest_path;
     const char *host_path; /* opened by the client, as the real CLI does */
+    /* NULL: smolvm's call; else docker's, and of an upload the host file's own name */
+    const char *docker;
 };
 
 struct reply {

@@ -1,6 +1,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -101,4 +102,21 @@ bool faults_need_namespaces(const struct rule_set *rules)
             (rules->rules[i].scope == RULE_INIT_PROCESS || rules->rules[i].scope == RULE_VM))
             return true;
     return false;
+}
+
+int faults_from_environment(char **ret_faults, struct err *err)
+{
+    const char *given = getenv("KILLPOINT_FAULTS");
+    if (!given || !*given)
+        return 0;
+    CLEANUP(faults_release) struct faults faults = FAULTS_INIT;
+    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    int ret = faults_parse(&faults, given, err);
+    /* The machine has another working folder, so it gets the rules and not the file's name. */
+    if (ret == 0 && given[0] == '@')
+        ret = io_read_file(AT_FDCWD, given + 1, &text, RULE_SET_BYTES_MAX, err);
+    if (ret < 0)
+        return err_wrap(err, ret, "KILLPOINT_FAULTS");
+    *ret_faults = io_format("%s", given[0] == '@' ? buf_str(&text) : given);
+    return 0;
 }

@@ -26,6 +26,9 @@ void faults_release(struct faults *faults);
  */
 int faults_parse(struct faults *faults, const char *text, struct err *err);
 
+/* The checked rules of $KILLPOINT_FAULTS, one a line, freed by the caller; NULL: none set. */
+int faults_from_environment(char **ret_faults, struct err *err);
+
 /* -ENOTSUP for a rule that could never fire: it is refused rather than taken and forgotten. */
 int faults_check_rule(const struct rule *rule, struct err *err);
 

@@ -37,6 +37,39 @@
     X("warned", 0, true, WARNING, NULL, NULL, "RUST_LOG's default; E20")                           \
     X("warned-killed", 137, true, WARNING, NULL, NULL, "RUST_LOG's default; E20, E1")
 
+#define SOCKET "/var/run/docker.sock"
+#define CONNECT                                                                                    \
+    "error during connect: Put "                                                                   \
+    "\"http://%2Fvar%2Frun%2Fdocker.sock/v1.45/containers/%s/archive\": "
+#define DAEMON_GONE                                                                                \
+    "Cannot connect to the Docker daemon at unix://" SOCKET ". Is the docker daemon running?\n"
+#define RESET "read unix @->" SOCKET ": read: connection reset by peer\n"
+#define NO_CONFIG                                                                                  \
+    "WARNING: Error loading config file: open /root/.docker/config.json: permission denied\n"
+
+/*
+ * docker's words for a row. Source: docker/cli cli/command/container/exec.go (255: the daemon
+ * cannot be asked for the status), client/errors.go; moby daemon/exec.go, runc exec.go.
+ */
+static const struct docker_row {
+    const char *name;
+    int exec_status;
+    const char *exec;
+    bool on_stdout;    /* the daemon says it where the command would have */
+    int status;        /* of other calls */
+    const char *other; /* NULL: nothing of the kind */
+} docker_rows[] = {
+    {"lost", 255, "", false, 1, CONNECT "EOF\n"},
+    {"reset", 1, RESET, false, 1, CONNECT RESET},
+    {"not-running", 1, "Error response from daemon: container %s is not running\n", false, 0, NULL},
+    {"unreachable", 1, DAEMON_GONE, false, 1, DAEMON_GONE},
+    {"container-gone", 126,
+     "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown\r\n", true,
+     0, NULL},
+    {"warned", 0, NO_CONFIG, false, 0, NO_CONFIG},
+    {"warned-killed", 137, NO_CONFIG, false, 0, NULL},
+};
+
 #define AS_ROW(name, status, keeps, text, stream, interactive, source)                             \
     {name, status, keeps, text, stream, interactive, source},
 #define AS_NAME(name, ...) name,
@@ -59,9 +92,42 @@ void reply_release(struct reply *reply)
     buf_release(&reply->rules_json);
 }
 
+static void add_text(struct buf *buf, const char *text, const char *machine)
+{
+    for (const char *at = text; *at; at++) {
+        if (at[0] == '%' && at[1] == 's') {
+            buf_add(buf, machine);
+            at++;
+        } else
+            buf_append(buf, at, 1);
+    }
+}
+
+static void apply_docker(const char *name, const char *machine, bool exec, struct reply *reply)
+{
+    for (size_t i = 0; i < sizeof docker_rows / sizeof *docker_rows; i++) {
+        const struct docker_row *row = &docker_rows[i];
+        const char *text = exec ? row->exec : row->other;
+        if (strcmp(row->name, name) != 0 || !text)
+            continue;
+        if (!exec)
+            buf_clear(&reply->err);
+        reply->status = exec ? row->exec_status : row->status;
+        add_text(exec && row->on_stdout ? &reply->out : &reply->err, text, machine);
+        return;
+    }
+    reply->status = 125;
+    buf_printf(&reply->err, "error: docker has no reply '%s' to %s\n", name,
+               exec ? "exec" : "this call");
+}
+
 void reply_apply(const struct reply_row *row, const char *machine, enum reply_mode mode,
                  struct reply *reply)
 {
+    if (mode == REPLY_DOCKER || mode == REPLY_DOCKER_EXEC) {
+        apply_docker(row->name, machine, mode == REPLY_DOCKER_EXEC, reply);
+        return;
+    }
     const char *text = mode == REPLY_STREAM        ? row->stream
                        : mode == REPLY_INTERACTIVE ? row->interactive
                                                    : NULL;
@@ -70,11 +136,5 @@ void reply_apply(const struct reply_row *row, const char *machine, enum reply_mo
         buf_clear(&reply->err);
     }
     reply->status = row->status;
-    for (const char *at = text ? text : row->text; *at; at++) {
-        if (at[0] == '%' && at[1] == 's') {
-            buf_add(&reply->err, machine);
-            at++;
-        } else
-            buf_append(&reply->err, at, 1);
-    }
+    add_text(&reply->err, text ? text : row->text, machine);
 }

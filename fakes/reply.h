@@ -2,7 +2,7 @@
  * reply.h: the table of what the CLI shows when its connection or the machine fails.
  *
  * `reply=NAME` in a rule names a row; the VMM and the client use the same rows when such
- * a thing happens of itself. The texts are those of smolvm 0.8.0 to 1.14.
+ * a thing happens of itself. The texts are those of smolvm 0.8.0 to 1.14, and of docker 26.1.
  */
 #ifndef KILLPOINT_REPLY_H
 #define KILLPOINT_REPLY_H
@@ -27,9 +27,18 @@ extern const char *const reply_names[];
 /* NULL: no such row. */
 const struct reply_row *reply_find(const char *name);
 
-enum reply_mode { REPLY_BUFFERED, REPLY_STREAM, REPLY_INTERACTIVE };
+enum reply_mode {
+    REPLY_BUFFERED,
+    REPLY_STREAM,
+    REPLY_INTERACTIVE,
+    REPLY_DOCKER_EXEC, /* docker streams: what the command wrote stays */
+    REPLY_DOCKER
+};
 
-/* Fills status and adds to err; drops out and err first, unless the row keeps them. */
+/*
+ * Fills status and adds to err; drops out and err first, unless the row keeps them. machine is
+ * docker's id or name there. What docker knows nothing of is refused in words of our own.
+ */
 void reply_apply(const struct reply_row *row, const char *machine, enum reply_mode mode,
                  struct reply *reply);
 

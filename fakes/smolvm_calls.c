@@ -41,28 +41,35 @@ static void take_output(struct smolvm_run *run)
     }
 }
 
+int smolvm_calls_make(struct smolvm_run *run, struct request *request, struct err *err)
+{
+    CLEANUP(io_close) int slot_fd = -1;
+    int ret = slot_take(run->state_path, &slot_fd, err);
+    if (ret < 0)
+        return ret;
+    request->faults = run->faults;
+    request->cli_argv = run->argv;
+    ret = client_call(run->state_path, run->machine, request, &run->reply, err);
+    if (ret < 0)
+        return ret;
+    run->called = true;
+    take_output(run);
+    return 0;
+}
+
 /* Makes the call; its reply stays in the run. Returns the exit status. */
 static int make_call(struct smolvm_run *run, struct request *request)
 {
-    CLEANUP(io_close) int slot_fd = -1;
     struct err err;
     int status = check_running(run);
     if (status != 0)
         return status;
-    if (slot_take(run->state_path, &slot_fd, &err) < 0)
-        return smolvm_run_own_error(run, &err);
-    request->faults = run->faults;
-    request->cli_argv = run->argv;
-    int ret = client_call(run->state_path, run->machine, request, &run->reply, &err);
+    int ret = smolvm_calls_make(run, request, &err);
     if (ret == -ENOTCONN) {
         smolvm_text_not_running(&run->err, run->machine);
         return 1;
     }
-    if (ret < 0)
-        return smolvm_run_own_error(run, &err);
-    run->called = true;
-    take_output(run);
-    return run->reply.status;
+    return ret < 0 ? smolvm_run_own_error(run, &err) : run->reply.status;
 }
 
 /* --- exec ---------------------------------------------------------------------------- */

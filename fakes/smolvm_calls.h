@@ -18,4 +18,8 @@ int smolvm_calls_exec(struct smolvm_run *run);
  */
 int smolvm_calls_copy(struct smolvm_run *run);
 
+/* One turn and one call, with the run's rules; the reply stays in the run, what it shows is taken
+ * over. 0 or -errno, as client_call(). */
+int smolvm_calls_make(struct smolvm_run *run, struct request *request, struct err *err);
+
 #endif

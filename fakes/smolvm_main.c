@@ -6,36 +6,15 @@
  *   KILLPOINT_STATE       where the machines are (state.h)
  *   KILLPOINT_FAULTS      rules for this call, or `@FILE` (../fault/rule.h)
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../fault/rule_set.h"
-#include "journal.h"
+#include "faults.h"
 #include "smolvm_text.h"
 #include "smolvm_verbs.h"
 #include "vmm.h"
-
-/* Reads and checks the rules of $KILLPOINT_FAULTS; nothing set leaves *ret_faults NULL. */
-static int read_faults(char **ret_faults, struct err *err)
-{
-    const char *given = getenv("KILLPOINT_FAULTS");
-    if (!given || !*given)
-        return 0;
-    CLEANUP(faults_release) struct faults faults = FAULTS_INIT;
-    CLEANUP(buf_release) struct buf text = BUF_INIT;
-    int ret = faults_parse(&faults, given, err);
-    /* The machine has another working folder, so it gets the rules and not the file's name. */
-    if (ret == 0 && given[0] == '@')
-        ret = io_read_file(AT_FDCWD, given + 1, &text, RULE_SET_BYTES_MAX, err);
-    if (ret < 0)
-        return err_wrap(err, ret, "KILLPOINT_FAULTS");
-    *ret_faults = io_format("%s", given[0] == '@' ? buf_str(&text) : given);
-    return 0;
-}
 
 /* Fills in what comes from the environment. */
 static int read_environment(struct smolvm_run *run, char **ret_faults, struct err *err)
@@ -43,7 +22,7 @@ static int read_environment(struct smolvm_run *run, char **ret_faults, struct er
     const char *version = getenv("SMOLVM_FAKE_VERSION");
     int ret = smolvm_version_parse(version && *version ? version : SMOLVM_VERSION_DEFAULT,
                                    &run->version, err);
-    return ret < 0 ? ret : read_faults(ret_faults, err);
+    return ret < 0 ? ret : faults_from_environment(ret_faults, err);
 }
 
 /* Returns the exit status. */
@@ -69,32 +48,6 @@ static int play(struct smolvm_run *run, struct smolvm_args *args, const struct e
     return status;
 }
 
-/* Returns the status, or our own where the line could not be written. */
-static int write_journal(struct smolvm_run *run, enum smolvm_verb verb, int64_t start_ns,
-                         int status)
-{
-    struct err err;
-    bool killed = run->reply.killed;
-    const struct buf *rules = &run->reply.rules_json;
-    const struct journal_entry entry = {.start_ns = start_ns,
-                                        .end_ns = io_now_ns(),
-                                        .argv = run->argv,
-                                        .verb = smolvm_verb_word(verb),
-                                        .machine = run->machine,
-                                        .status = killed ? -1 : status,
-                                        .signal = killed ? SIGKILL : 0,
-                                        .out = &run->out,
-                                        .err = &run->err,
-                                        .rules_json = rules->len ? buf_str(rules) : NULL};
-    if (!run->state_path)
-        return status;
-    if (journal_append(run->state_path, &entry, &err) < 0)
-        return smolvm_run_own_error(run, &err);
-    if (run->called)
-        client_journaled(&run->reply);
-    return status;
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "_boot-vm") == 0)
@@ -108,7 +61,7 @@ int main(int argc, char **argv)
     CLEANUP(smolvm_run_release)
     struct smolvm_run run = {.state_path = state_path, .argv = (const char *const *)argv};
     int status = play(&run, &args, &state_err) & 0xff;
-    status = write_journal(&run, args.verb, start_ns, status);
+    status = smolvm_run_journal(&run, smolvm_verb_word(args.verb), start_ns, status);
     if (run.reply.killed)
         kill(getpid(), SIGKILL);
     smolvm_run_flush(&run);

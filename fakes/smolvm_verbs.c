@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "journal.h"
 #include "smolvm_calls.h"
 #include "smolvm_list.h"
 #include "smolvm_text.h"
@@ -40,6 +41,30 @@ int smolvm_run_own_error(struct smolvm_run *run, const struct err *err)
 {
     buf_printf(&run->err, "error: %s\n", err->msg);
     return SMOLVM_EXIT_OWN;
+}
+
+int smolvm_run_journal(struct smolvm_run *run, const char *verb, int64_t start_ns, int status)
+{
+    struct err err;
+    bool killed = run->reply.killed;
+    const struct buf *rules = &run->reply.rules_json;
+    const struct journal_entry entry = {.start_ns = start_ns,
+                                        .end_ns = io_now_ns(),
+                                        .argv = run->argv,
+                                        .verb = verb,
+                                        .machine = run->machine,
+                                        .status = killed ? -1 : status,
+                                        .signal = killed ? SIGKILL : 0,
+                                        .out = &run->out,
+                                        .err = &run->err,
+                                        .rules_json = rules->len ? buf_str(rules) : NULL};
+    if (!run->state_path)
+        return status;
+    if (journal_append(run->state_path, &entry, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    if (run->called)
+        client_journaled(&run->reply);
+    return status;
 }
 
 int smolvm_run_record(struct smolvm_run *run, struct record *ret_record, struct err *err)

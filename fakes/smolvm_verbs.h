@@ -42,6 +42,9 @@ void smolvm_run_flush(struct smolvm_run *run);
 /* Appends our own error line. Returns SMOLVM_EXIT_OWN. */
 int smolvm_run_own_error(struct smolvm_run *run, const struct err *err);
 
+/* Writes the journal line. verb: "" for a refused call. Returns the status, or our own. */
+int smolvm_run_journal(struct smolvm_run *run, const char *verb, int64_t start_ns, int status);
+
 /* Reads the record of run->machine. 0, or -ENOENT, or another -errno with err set. */
 int smolvm_run_record(struct smolvm_run *run, struct record *ret_record, struct err *err);
 

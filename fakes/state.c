@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define SHM_MIN_BYTES (1024ULL * 1024 * 1024)
 #define RECORD_MAX_BYTES (1024 * 1024)
@@ -30,6 +31,15 @@ void record_release(struct record *record)
     io_free_list(&record->env);
     io_free_list(&record->read_only);
     *record = (struct record){0};
+}
+
+void record_id(const struct record *record, char ret_id[RECORD_ID_SIZE])
+{
+    uint64_t seed = (uint64_t)record->created_at;
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t part = XXH64(record->name, strlen(record->name), seed * 4 + i);
+        snprintf(ret_id + 16 * i, 17, "%016llx", (unsigned long long)part);
+    }
 }
 
 static void json_release(json_t **json)

@@ -41,6 +41,10 @@ struct record {
 };
 void record_release(struct record *record);
 
+#define RECORD_ID_SIZE 65
+/* The id that docker shows for it: 64 hex digits, of its name and its time. */
+void record_id(const struct record *record, char ret_id[RECORD_ID_SIZE]);
+
 /*
  * Where the state lives: $KILLPOINT_STATE, else $SMOLVM_DATA_DIR, else
  * /dev/shm/killpoint-UID where that file system has 1 GiB (and, without CAP_SYS_ADMIN, takes

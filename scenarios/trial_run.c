@@ -31,10 +31,11 @@ static void lab_release(struct lab *lab)
 /* --- the folder ----------------------------------------------------------------- */
 
 /* A program of the trial's own, so that nothing hangs on the environment. */
-static int write_driver(const char *folder, struct err *err)
+static int write_driver(const char *folder, const char *name, struct err *err)
 {
     CLEANUP(io_free) char *program = NULL;
-    int ret = home_find("fakes/smolvm", &program, err);
+    CLEANUP(io_free) char *place = io_format("fakes/%s", name);
+    int ret = home_find(place, &program, err);
     if (ret < 0)
         return ret;
     CLEANUP(buf_release) struct buf script = BUF_INIT;
@@ -43,7 +44,7 @@ static int write_driver(const char *folder, struct err *err)
     buf_add(&script, "\nexport KILLPOINT_STATE\nexec ");
     buf_add_quoted(&script, program);
     buf_add(&script, " \"$@\"\n");
-    CLEANUP(io_free) char *path = io_format("%s/bin/smolvm", folder);
+    CLEANUP(io_free) char *path = io_format("%s/bin/%s", folder, name);
     return io_write_file(AT_FDCWD, path, script.data, script.len, 0755, err);
 }
 
@@ -64,7 +65,8 @@ static int make_folder(struct lab *lab, struct err *err)
     const char *shared = lab->setup->copies_path;
     if (shared && symlink(shared, copies) < 0 && errno != EEXIST)
         return err_set(err, errno, "symlink %s", copies);
-    return write_driver(folder, err);
+    int ret = write_driver(folder, "smolvm", err);
+    return ret < 0 ? ret : write_driver(folder, "docker", err);
 }
 
 /* --- the machines ----------------------------------------------------------------- */

@@ -28,7 +28,7 @@
 #define EXIT_UNEXPECTED 1
 #define JOBS_MAX 256
 
-static const char *const right_backends[] = {"posix-sh", "python"};
+static const char *const right_backends[] = {"posix-sh", "python", "docker-sh"};
 #define RIGHT_COUNT (sizeof right_backends / sizeof *right_backends)
 
 /*

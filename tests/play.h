@@ -43,7 +43,7 @@ static inline int play_set_up(void **state)
     unsetenv("GITHUB_ACTIONS"); /* there stderr has annotations too */
     struct run done = run_sh(
         "chmod 755 \"$KP\"; cd \"$KP\" && mkdir -p bin fakes scenarios/suite scenarios/backends && "
-        "for f in bin/killpoint bin/provision-ca fakes/smolvm; do "
+        "for f in bin/killpoint bin/provision-ca fakes/smolvm fakes/docker; do "
         "ln '%s/'$f $f 2>/dev/null || cp '%s/'$f $f || exit; done; "
         "ln -s '%s/fixtures' '%s/layouts' scenarios/; [ -z '%s' ] || ln -s '%s' layouts",
         program, program, scenarios, scenarios, layouts ? layouts : "", layouts ? layouts : "");

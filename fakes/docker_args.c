@@ -1,0 +1,222 @@
+#include "docker_args.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 1
+#define EXIT_FLAG 125
+
+#define ON(verb) (1u << DOCKER_##verb)
+#define FIELD(member) offsetof(struct docker_args, member)
+
+enum kind { KIND_SWITCH, KIND_TEXT, KIND_ENV };
+
+static const struct flag {
+    unsigned verbs;
+    char letter; /* 0: none */
+    const char *word;
+    enum kind kind;
+    size_t field;
+} flags[] = {
+    {ON(EXEC), 'u', "user", KIND_TEXT, FIELD(user)},
+    {ON(EXEC) | ON(CREATE) | ON(RUN), 'e', "env", KIND_ENV, FIELD(env)},
+    {ON(EXEC) | ON(CREATE) | ON(RUN), 'w', "workdir", KIND_TEXT, FIELD(workdir)},
+    {ON(EXEC) | ON(CREATE) | ON(RUN), 'i', "interactive", KIND_SWITCH, FIELD(interactive)},
+    {ON(EXEC) | ON(CREATE) | ON(RUN), 't', "tty", KIND_SWITCH, FIELD(tty)},
+    {ON(RUN), 'd', "detach", KIND_SWITCH, FIELD(detach)},
+    {ON(CREATE) | ON(RUN), 0, "name", KIND_TEXT, FIELD(name)},
+    {ON(CP) | ON(PS), 'q', "quiet", KIND_SWITCH, FIELD(quiet)},
+    {ON(INSPECT), 'f', "format", KIND_TEXT, FIELD(format)},
+    {ON(PS), 0, "format", KIND_TEXT, FIELD(format)},
+    {ON(PS), 'a', "all", KIND_SWITCH, FIELD(all)},
+    {ON(STOP), 't', "time", KIND_TEXT, FIELD(ignored)},
+    {ON(KILL), 's', "signal", KIND_TEXT, FIELD(ignored)},
+    {ON(RM), 'f', "force", KIND_SWITCH, FIELD(force)},
+};
+
+static const struct verb {
+    enum docker_verb verb;
+    const char *word, *tail, *about;
+    size_t min, max; /* operands */
+    bool ends_flags; /* the first operand does */
+} verbs[] = {
+    {DOCKER_CREATE, "create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", 1,
+     SIZE_MAX, true},
+    {DOCKER_RUN, "run", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+     "Create and run a new container from an image", 1, SIZE_MAX, true},
+    {DOCKER_START, "start", "[OPTIONS] CONTAINER [CONTAINER...]",
+     "Start one or more stopped containers", 1, SIZE_MAX, false},
+    {DOCKER_EXEC, "exec", "[OPTIONS] CONTAINER COMMAND [ARG...]",
+     "Execute a command in a running container", 2, SIZE_MAX, true},
+    {DOCKER_CP, "cp",
+     "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- "
+     "CONTAINER:DEST_PATH",
+     "Copy files/folders between a container and the local filesystem", 2, 2, false},
+    {DOCKER_INSPECT, "inspect", "[OPTIONS] NAME|ID [NAME|ID...]",
+     "Return low-level information on Docker objects", 1, SIZE_MAX, false},
+    {DOCKER_PS, "ps", "[OPTIONS]", "List containers", 0, 0, false},
+    {DOCKER_STOP, "stop", "[OPTIONS] CONTAINER [CONTAINER...]",
+     "Stop one or more running containers", 1, SIZE_MAX, false},
+    {DOCKER_KILL, "kill", "[OPTIONS] CONTAINER [CONTAINER...]",
+     "Kill one or more running containers", 1, SIZE_MAX, false},
+    {DOCKER_RM, "rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove one or more containers", 1,
+     SIZE_MAX, false},
+};
+#define VERB_COUNT (sizeof verbs / sizeof *verbs)
+
+const char *docker_verb_word(enum docker_verb verb)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (verbs[i].verb == verb)
+            return verbs[i].word;
+    return "";
+}
+
+void docker_args_release(struct docker_args *args)
+{
+    free(args->env);
+    free(args->operands);
+    args->env = args->operands = NULL;
+}
+
+struct parse {
+    const struct verb *verb;
+    struct docker_args *args;
+    size_t n_env;
+    struct buf *text;
+};
+
+static int see_help(struct parse *parse)
+{
+    buf_printf(parse->text, "See 'docker %s --help'.\n", parse->verb->word);
+    return EXIT_FLAG;
+}
+
+static const struct flag *find_flag(const struct parse *parse, char letter, const char *word,
+                                    size_t len)
+{
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const struct flag *flag = &flags[i];
+        if ((flag->verbs & (1u << parse->verb->verb)) &&
+            (word ? strlen(flag->word) == len && memcmp(flag->word, word, len) == 0
+                  : flag->letter == letter))
+            return flag;
+    }
+    return NULL;
+}
+
+static void take_value(struct parse *parse, const struct flag *flag, const char *value)
+{
+    char *field = (char *)parse->args + flag->field;
+    if (flag->kind == KIND_ENV)
+        parse->args->env[parse->n_env++] = value;
+    else
+        memcpy(field, &value, sizeof value);
+}
+
+/* *at stands on `--WORD` or `--WORD=VALUE`. */
+static int read_word(struct parse *parse, const char *const **at)
+{
+    const char *word = **at + 2;
+    size_t len = strcspn(word, "=");
+    const struct flag *flag = find_flag(parse, 0, word, len);
+    if (!flag) {
+        buf_printf(parse->text, "unknown flag: --%.*s\n", (int)len, word);
+        return see_help(parse);
+    }
+    if (flag->kind == KIND_SWITCH) {
+        *((bool *)parse->args + flag->field) = strcmp(word + len, "=false") != 0;
+        return 0;
+    }
+    const char *value = word[len] ? word + len + 1 : *++*at;
+    if (!value) {
+        buf_printf(parse->text, "flag needs an argument: --%s\n", flag->word);
+        return see_help(parse);
+    }
+    take_value(parse, flag, value);
+    return 0;
+}
+
+/* *at stands on `-abc`. */
+static int read_letters(struct parse *parse, const char *const **at)
+{
+    const char *all = **at + 1;
+    for (const char *letter = all; *letter; letter++) {
+        const struct flag *flag = find_flag(parse, *letter, NULL, 0);
+        if (!flag) {
+            buf_printf(parse->text, "unknown shorthand flag: '%c' in -%s\n", *letter, letter);
+            return see_help(parse);
+        }
+        if (flag->kind == KIND_SWITCH) {
+            *((bool *)parse->args + flag->field) = true;
+            continue;
+        }
+        const char *value = letter[1] ? letter + 1 + (letter[1] == '=') : *++*at;
+        if (!value) {
+            buf_printf(parse->text, "flag needs an argument: '%c' in -%s\n", *letter, letter);
+            return see_help(parse);
+        }
+        take_value(parse, flag, value);
+        return 0;
+    }
+    return 0;
+}
+
+static int read_arguments(struct parse *parse, const char *const *at)
+{
+    struct docker_args *args = parse->args;
+    bool only_operands = false;
+    for (; *at; at++) {
+        int ret = 0;
+        if (only_operands || (*at)[0] != '-' || !(*at)[1]) {
+            args->operands[args->n_operands++] = *at;
+            only_operands |= parse->verb->ends_flags;
+        } else if (strcmp(*at, "--") == 0)
+            only_operands = true;
+        else
+            ret = (*at)[1] == '-' ? read_word(parse, &at) : read_letters(parse, &at);
+        if (ret != 0)
+            return ret;
+    }
+    return 0;
+}
+
+static int check_count(struct parse *parse)
+{
+    const struct verb *verb = parse->verb;
+    size_t n = parse->args->n_operands;
+    if (n >= verb->min && n <= verb->max)
+        return 0;
+    if (verb->max == 0)
+        buf_printf(parse->text, "\"docker %s\" accepts no arguments.\n", verb->word);
+    else
+        buf_printf(parse->text, "\"docker %s\" requires %s %zu argument%s.\n", verb->word,
+                   verb->min == verb->max ? "exactly" : "at least", verb->min,
+                   verb->min == 1 ? "" : "s");
+    see_help(parse);
+    buf_printf(parse->text, "\nUsage:  docker %s %s\n\n%s\n", verb->word, verb->tail, verb->about);
+    return EXIT_USAGE;
+}
+
+int docker_args_parse(const char *const *argv, struct docker_args *ret_args, struct buf *text)
+{
+    struct parse parse = {.args = ret_args, .text = text};
+    const char *word = argv[1] ? argv[1] : "";
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (strcmp(verbs[i].word, word) == 0)
+            parse.verb = &verbs[i];
+    if (!parse.verb) {
+        buf_printf(text, "docker: '%s' is not a docker command.\nSee 'docker --help'\n", word);
+        return EXIT_USAGE;
+    }
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    ret_args->verb = parse.verb->verb;
+    ret_args->env = calloc(count + 1, sizeof *ret_args->env);
+    ret_args->operands = calloc(count + 1, sizeof *ret_args->operands);
+    if (!ret_args->env || !ret_args->operands)
+        abort();
+    int ret = read_arguments(&parse, argv + 2);
+    return ret != 0 ? ret : check_count(&parse);
+}

@@ -1,0 +1,543 @@
+#include "docker_verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "smolvm_calls.h"
+
+#define DAEMON "Error response from daemon: "
+#define EXIT_DAEMON 125 /* `run` */
+#define TAR_BLOCK UINT64_C(512)
+
+static int refuse(struct smolvm_run *run, const char *what)
+{
+    buf_printf(&run->err, "error: this fake docker %s\n", what);
+    return SMOLVM_EXIT_OWN;
+}
+
+/* --- which container -------------------------------------------------------------- */
+
+/* By name, by id, or by the beginning of one id alone. -ENOENT, -EEXIST: of more than one. */
+static int find_container(struct smolvm_run *run, const char *word, struct record *ret_record,
+                          struct err *err)
+{
+    CLEANUP(io_free_list) char **names = NULL;
+    int ret = state_read(run->state_path, word, ret_record, err);
+    if (ret != -ENOENT || !*word)
+        return ret;
+    ret = state_list(run->state_path, &names, err);
+    if (ret < 0)
+        return ret;
+    size_t found = 0;
+    for (size_t i = 0; names[i]; i++) {
+        struct record record = {0};
+        char id[RECORD_ID_SIZE];
+        if (state_read(run->state_path, names[i], &record, err) < 0)
+            continue;
+        record_id(&record, id);
+        if (strncmp(id, word, strlen(word)) == 0 && found++ == 0)
+            *ret_record = record;
+        else
+            record_release(&record);
+    }
+    if (found > 1)
+        record_release(ret_record);
+    return found == 1 ? 0 : found ? -EEXIST : -ENOENT;
+}
+
+/* Sets run->machine; if there is none such, says so and returns the exit status. */
+static int take_container(struct smolvm_run *run, const char *word, struct record *ret_record)
+{
+    struct err err;
+    int ret = find_container(run, word, ret_record, &err);
+    free(run->machine);
+    run->machine = io_format("%s", ret == 0 ? ret_record->name : word);
+    if (ret == -ENOENT)
+        buf_printf(&run->err, DAEMON "No such container: %s\n", word);
+    else if (ret == -EEXIST)
+        buf_printf(&run->err, DAEMON "Multiple IDs found with provided prefix: %s\n", word);
+    else if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    return ret < 0 ? 1 : 0;
+}
+
+/* The same, for the verbs that work inside; none of them has a copied tree. */
+static int take_running(struct smolvm_run *run, const char *word, bool exec)
+{
+    CLEANUP(record_release) struct record record = {0};
+    char id[RECORD_ID_SIZE];
+    int status = take_container(run, word, &record);
+    if (status != 0 || state_vmm_pid(run->state_path, run->machine) > 0)
+        return status;
+    if (!exec)
+        return refuse(run, "copies from and to running containers alone");
+    record_id(&record, id);
+    buf_printf(&run->err, DAEMON "container %s is not running\n", id);
+    return 1;
+}
+
+/* --- exec, cp ------------------------------------------------------------------------ */
+
+static bool is_root(const char *user)
+{
+    static const char *const roots[] = {"0", "root", "0:0", "root:root", "0:root", "root:0"};
+    for (size_t i = 0; user && i < sizeof roots / sizeof *roots; i++)
+        if (strcmp(user, roots[i]) == 0)
+            return true;
+    return !user;
+}
+
+/* `-e NAME` takes the caller's value, and nothing where there is none. */
+static char **copy_env(const char *const *items)
+{
+    size_t count = 0, kept = 0;
+    while (items[count])
+        count++;
+    char **env = calloc(count + 1, sizeof *env);
+    if (!env)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        const char *value = strchr(items[i], '=') ? NULL : getenv(items[i]);
+        if (value)
+            env[kept++] = io_format("%s=%s", items[i], value);
+        else if (strchr(items[i], '='))
+            env[kept++] = io_format("%s", items[i]);
+    }
+    return env;
+}
+
+static int make_call(struct smolvm_run *run, struct request *request)
+{
+    struct err err;
+    int ret = smolvm_calls_make(run, request, &err);
+    if (ret == -ENOTCONN)
+        buf_printf(&run->err, DAEMON "container %s is not running\n", run->machine);
+    else if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    return ret < 0 ? 1 : run->reply.status;
+}
+
+static int play_exec(struct smolvm_run *run, const struct docker_args *args)
+{
+    int status = take_running(run, args->operands[0], true);
+    if (status != 0)
+        return status;
+    if (!is_root(args->user))
+        return refuse(run, "runs commands as root alone");
+    if (args->tty && args->interactive && !isatty(STDIN_FILENO)) {
+        buf_add(&run->err, "the input device is not a TTY\n");
+        return 1;
+    }
+    CLEANUP(io_free_list) char **copied = copy_env(args->env);
+    CLEANUP(io_free) const char **env = calloc(1, sizeof *env);
+    size_t count = 0;
+    for (; copied[count]; count++)
+        ;
+    env = realloc(env, (count + 1) * sizeof *env);
+    if (!env)
+        abort();
+    for (size_t i = 0; i <= count; i++)
+        env[i] = copied[i];
+    struct request request = {.verb = CLIENT_EXEC,
+                              .argv = args->operands + 1,
+                              .env = env,
+                              .cwd = args->workdir,
+                              .interactive = args->interactive,
+                              .tty = args->tty,
+                              .stream = true,
+                              .docker = ""};
+    return make_call(run, &request);
+}
+
+/* "2.05kB": by 1000, three digits. */
+static void add_size(struct buf *buf, double bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB"};
+    size_t unit = 0;
+    for (; bytes >= 1000 && unit < 3; unit++)
+        bytes /= 1000;
+    buf_printf(buf, "%.3g%s", bytes, units[unit]);
+}
+
+/* What went over was a tar: a header, whole blocks, two empty ones. */
+static void say_copied(struct smolvm_run *run, const char *where)
+{
+    uint64_t blocks = (run->reply.size_bytes + TAR_BLOCK - 1) / TAR_BLOCK + 3;
+    buf_add(&run->err, "Successfully copied ");
+    add_size(&run->err, (double)(blocks * TAR_BLOCK));
+    buf_printf(&run->err, " to %s\n", where);
+}
+
+/* Where a download goes, or the exit status. */
+static int host_target(struct smolvm_run *run, const char *dst, const char *guest, char **ret_path)
+{
+    struct stat st;
+    bool folder = stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
+    const char *slash = strrchr(dst, '/');
+    CLEANUP(io_free)
+    char *parent = slash ? io_format("%.*s", (int)(slash - dst + 1), dst) : io_format(".");
+    if (!folder && (stat(parent, &st) < 0 || !S_ISDIR(st.st_mode))) {
+        buf_printf(&run->err, "invalid output path: directory \"%s\" does not exist\n", parent);
+        return 1;
+    }
+    const char *name = strrchr(guest, '/');
+    *ret_path = folder ? io_format("%s/%s", dst, name ? name + 1 : guest) : io_format("%s", dst);
+    return 0;
+}
+
+static int check_source(struct smolvm_run *run, const char *src)
+{
+    struct stat st;
+    if (lstat(src, &st) < 0) {
+        buf_printf(&run->err, "lstat %s: %s\n", src,
+                   errno == ENOENT ? "no such file or directory" : strerror(errno));
+        return 1;
+    }
+    if (stat(src, &st) < 0 || !S_ISREG(st.st_mode))
+        return refuse(run, "copies files alone");
+    return 0;
+}
+
+/* The colon of CONTAINER:PATH; NULL: a path of the host. */
+static const char *container_colon(const char *word)
+{
+    return word[0] == '/' || word[0] == '.' ? NULL : strchr(word, ':');
+}
+
+static int play_cp(struct smolvm_run *run, const struct docker_args *args)
+{
+    const char *src = args->operands[0], *dst = args->operands[1];
+    const char *from = container_colon(src), *to = container_colon(dst);
+    if (strcmp(src, "-") == 0 || strcmp(dst, "-") == 0)
+        return refuse(run, "copies no tar streams");
+    if (!from == !to) {
+        buf_add(&run->err, from ? "copying between containers is not supported\n"
+                                : "must specify at least one container source\n");
+        return 1;
+    }
+    const char *guest = from ? src : dst, *colon = from ? from : to;
+    CLEANUP(io_free) char *word = io_format("%.*s", (int)(colon - guest), guest);
+    CLEANUP(io_free) char *path = io_format("%s%s", colon[1] == '/' ? "" : "/", colon + 1);
+    int status = from ? 0 : check_source(run, src);
+    if (status == 0)
+        status = take_running(run, word, false);
+    CLEANUP(io_free) char *host = NULL;
+    if (status == 0 && from)
+        status = host_target(run, dst, path, &host);
+    if (status != 0)
+        return status;
+    const char *slash = strrchr(src, '/');
+    struct request request = {.verb = from ? CLIENT_DOWNLOAD : CLIENT_UPLOAD,
+                              .guest_path = path,
+                              .host_path = from ? host : src,
+                              .docker = slash ? slash + 1 : src};
+    status = make_call(run, &request);
+    if (status == 0 && !run->reply.killed && !args->quiet)
+        say_copied(run, dst);
+    return status;
+}
+
+/* --- create, run, start ---------------------------------------------------------------- */
+
+static bool only_waits(const char *const *command)
+{
+    return !command[0] || (strcmp(command[0], "sleep") == 0 && command[1] && !command[2]) ||
+           (strcmp(command[0], "tail") == 0 && command[1] && command[2] && !command[3] &&
+            strcmp(command[1], "-f") == 0 && strcmp(command[2], "/dev/null") == 0);
+}
+
+static int conflict(struct smolvm_run *run)
+{
+    CLEANUP(record_release) struct record record = {0};
+    char id[RECORD_ID_SIZE] = "";
+    if (state_read(run->state_path, run->machine, &record, NULL) == 0)
+        record_id(&record, id);
+    buf_printf(&run->err,
+               DAEMON "Conflict. The container name \"/%s\" is already in use by container \"%s\". "
+                      "You have to remove (or rename) that container to be able to reuse that "
+                      "name.\n",
+               run->machine, id);
+    return 1;
+}
+
+/* Makes it and shows its id, unless that is start's to do. */
+static int create(struct smolvm_run *run, const struct docker_args *args)
+{
+    struct err err;
+    const char *image = args->operands[0];
+    if (!only_waits(args->operands + 1))
+        return refuse(run, "has containers of its own init alone; their command may only wait: "
+                           "sleep infinity");
+    CLEANUP(record_release)
+    struct record record = {.name = args->name
+                                        ? io_format("%s", args->name)
+                                        : io_format("kp_%llx", (unsigned long long)io_now_ns()),
+                            .image = io_format("%s", image),
+                            .workdir = args->workdir ? io_format("%s", args->workdir) : NULL,
+                            .env = copy_env(args->env),
+                            .created_at = time(NULL)};
+    run->machine = io_format("%s", record.name);
+    int ret = layout_for_image(image, &record.layout, &err);
+    if (ret == -ENOENT) {
+        buf_printf(&run->err,
+                   "Unable to find image '%s' locally\n" DAEMON "pull access denied for %s, "
+                   "repository does not exist or may require 'docker login'\n",
+                   image, image);
+        return 1;
+    }
+    if (ret == 0)
+        ret = state_create(run->state_path, &record, &err);
+    if (ret == -EEXIST)
+        return conflict(run);
+    if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    char id[RECORD_ID_SIZE];
+    record_id(&record, id);
+    buf_printf(&run->out, "%s\n", id);
+    return 0;
+}
+
+static void take_forced(struct smolvm_run *run, const struct reply *forced)
+{
+    run->reply.killed = forced->killed;
+    buf_append(&run->reply.rules_json, buf_str(&forced->rules_json), forced->rules_json.len);
+    buf_append(&run->err, buf_str(&forced->err), forced->err.len);
+}
+
+static int boot(struct smolvm_run *run, struct record *record)
+{
+    struct err err;
+    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    pid_t pid;
+    const struct container_kind *kind = container_choose(run->state_path, &err);
+    if (kind == &container_copied)
+        return refuse(run, "needs namespaces and overlays, which are refused here");
+    if (kind->check_place(run->state_path, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    const struct boot wanted = {.kind = kind,
+                                .state_path = run->state_path,
+                                .name = record->name,
+                                .faults = run->faults,
+                                .ret_reply = &forced,
+                                .owner_fd = -1};
+    int ret = client_boot(&wanted, &pid, &err);
+    take_forced(run, &forced);
+    if (forced.status >= 0)
+        return forced.status;
+    if (ret < 0 && ret != -EALREADY)
+        return smolvm_run_own_error(run, &err);
+    record->started = true;
+    return state_update(run->state_path, record, &err) < 0 ? smolvm_run_own_error(run, &err) : 0;
+}
+
+static int play_create(struct smolvm_run *run, const struct docker_args *args)
+{
+    return create(run, args);
+}
+
+static int play_run(struct smolvm_run *run, const struct docker_args *args)
+{
+    CLEANUP(record_release) struct record record = {0};
+    struct err err;
+    if (!args->detach)
+        return refuse(run, "runs containers with -d alone");
+    int status = create(run, args);
+    if (status == 1) {
+        buf_add(&run->err, "See 'docker run --help'.\n");
+        return EXIT_DAEMON;
+    }
+    if (status != 0)
+        return status;
+    if (smolvm_run_record(run, &record, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    return boot(run, &record);
+}
+
+static int start_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
+                     struct record *record)
+{
+    (void)args;
+    int status = state_vmm_pid(run->state_path, run->machine) > 0 ? 0 : boot(run, record);
+    if (status == 0)
+        buf_printf(&run->out, "%s\n", word);
+    return status;
+}
+
+/* --- stop, kill, rm ------------------------------------------------------------------- */
+
+static int stop_running(struct smolvm_run *run, bool by_rules)
+{
+    struct err err;
+    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    int ret = by_rules
+                  ? client_stop_by_rules(run->state_path, run->machine, run->faults, &forced, &err)
+                  : client_stop(run->state_path, run->machine, &err);
+    take_forced(run, &forced);
+    if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    return forced.status >= 0 ? forced.status : 0;
+}
+
+static int stop_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
+                    struct record *record)
+{
+    char id[RECORD_ID_SIZE];
+    int status = 0;
+    if (state_vmm_pid(run->state_path, run->machine) > 0)
+        status = stop_running(run, args->verb == DOCKER_STOP);
+    else if (args->verb == DOCKER_KILL) {
+        record_id(record, id);
+        buf_printf(&run->err, DAEMON "cannot kill container: %s: container %s is not running\n",
+                   word, id);
+        return 1;
+    }
+    if (status == 0)
+        buf_printf(&run->out, "%s\n", word);
+    return status;
+}
+
+static int remove_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
+                      struct record *record)
+{
+    struct err err;
+    (void)record;
+    bool running = state_vmm_pid(run->state_path, run->machine) > 0;
+    if (running && !args->force) {
+        buf_printf(&run->err,
+                   DAEMON "cannot remove container \"/%s\": container is running: stop the "
+                          "container before removing or force remove\n",
+                   run->machine);
+        return 1;
+    }
+    int status = running ? stop_running(run, false) : 0;
+    if (status != 0)
+        return status;
+    if (state_remove(run->state_path, run->machine, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    buf_printf(&run->out, "%s\n", word);
+    return 0;
+}
+
+/* Each container in turn; the last bad status is the call's. */
+static int for_each(struct smolvm_run *run, const struct docker_args *args,
+                    int (*play)(struct smolvm_run *, const struct docker_args *, const char *,
+                                struct record *))
+{
+    int status = 0;
+    for (size_t i = 0; i < args->n_operands; i++) {
+        CLEANUP(record_release) struct record record = {0};
+        int one = take_container(run, args->operands[i], &record);
+        bool missing = one == 1;
+        if (one == 0)
+            one = play(run, args, args->operands[i], &record);
+        if (one != 0 && !(missing && args->force))
+            status = one;
+    }
+    return status;
+}
+
+static int play_start(struct smolvm_run *run, const struct docker_args *args)
+{
+    int status = for_each(run, args, start_one);
+    if (status == 1 && args->n_operands == 1)
+        buf_printf(&run->err, "Error: failed to start containers: %s\n", args->operands[0]);
+    return status;
+}
+
+static int play_stop(struct smolvm_run *run, const struct docker_args *args)
+{
+    return for_each(run, args, stop_one);
+}
+
+static int play_rm(struct smolvm_run *run, const struct docker_args *args)
+{
+    return for_each(run, args, remove_one);
+}
+
+/* --- inspect, ps ---------------------------------------------------------------------- */
+
+/* Adds what the template asks for. -ENOTSUP: one that is not built. */
+static int add_inspected(struct smolvm_run *run, const char *template, const struct record *record)
+{
+    bool running = state_vmm_pid(run->state_path, record->name) > 0;
+    char id[RECORD_ID_SIZE];
+    record_id(record, id);
+    if (strcmp(template, "{{.State.Running}}") == 0)
+        buf_printf(&run->out, "%s\n", running ? "true" : "false");
+    else if (strcmp(template, "{{.State.Status}}") == 0)
+        buf_printf(&run->out, "%s\n", running ? "running" : record->started ? "exited" : "created");
+    else if (strcmp(template, "{{.Id}}") == 0)
+        buf_printf(&run->out, "%s\n", id);
+    else if (strcmp(template, "{{.Name}}") == 0)
+        buf_printf(&run->out, "/%s\n", record->name);
+    else
+        return -ENOTSUP;
+    return 0;
+}
+
+static int play_inspect(struct smolvm_run *run, const struct docker_args *args)
+{
+    CLEANUP(record_release) struct record record = {0};
+    struct err err;
+    if (!args->format || args->n_operands != 1)
+        return refuse(run, "inspects one container, with -f");
+    int ret = find_container(run, args->operands[0], &record, &err);
+    run->machine = io_format("%s", ret == 0 ? record.name : args->operands[0]);
+    if (ret == -ENOENT) {
+        buf_add(&run->out, "\n");
+        buf_printf(&run->err, "Error: No such object: %s\n", args->operands[0]);
+        return 1;
+    }
+    if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    if (add_inspected(run, args->format, &record) < 0)
+        return refuse(run, "knows -f {{.State.Running}}, {{.State.Status}}, {{.Id}} and {{.Name}} "
+                           "alone");
+    return 0;
+}
+
+static int play_ps(struct smolvm_run *run, const struct docker_args *args)
+{
+    CLEANUP(io_free_list) char **names = NULL;
+    struct err err;
+    bool by_name = args->format && strcmp(args->format, "{{.Names}}") == 0;
+    if (!args->quiet && !by_name)
+        return refuse(run, "lists with -q or --format {{.Names}} alone");
+    if (state_list(run->state_path, &names, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    for (size_t i = 0; names[i]; i++) {
+        CLEANUP(record_release) struct record record = {0};
+        char id[RECORD_ID_SIZE];
+        if (state_read(run->state_path, names[i], &record, &err) < 0 ||
+            (!args->all && state_vmm_pid(run->state_path, names[i]) == 0))
+            continue;
+        record_id(&record, id);
+        buf_printf(&run->out, "%.*s\n", by_name ? 255 : 12, by_name ? names[i] : id);
+    }
+    return 0;
+}
+
+static const struct {
+    enum docker_verb verb;
+    int (*play)(struct smolvm_run *run, const struct docker_args *args);
+} plays[] = {
+    {DOCKER_CREATE, play_create},   {DOCKER_RUN, play_run}, {DOCKER_START, play_start},
+    {DOCKER_EXEC, play_exec},       {DOCKER_CP, play_cp},   {DOCKER_STOP, play_stop},
+    {DOCKER_KILL, play_stop},       {DOCKER_RM, play_rm},   {DOCKER_PS, play_ps},
+    {DOCKER_INSPECT, play_inspect},
+};
+
+int docker_verb_run(struct smolvm_run *run, const struct docker_args *args)
+{
+    for (size_t i = 0; i < sizeof plays / sizeof *plays; i++)
+        if (plays[i].verb == args->verb)
+            return plays[i].play(run, args);
+    abort();
+}
