@@ -65,8 +65,7 @@ static int make_folder(struct lab *lab, struct err *err)
     const char *shared = lab->setup->copies_path;
     if (shared && symlink(shared, copies) < 0 && errno != EEXIST)
         return err_set(err, errno, "symlink %s", copies);
-    int ret = write_driver(folder, "smolvm", err);
-    return ret < 0 ? ret : write_driver(folder, "docker", err);
+    return write_driver(folder, lab->trial->driver == DRIVER_DOCKER ? "docker" : "smolvm", err);
 }
 
 /* --- the machines ----------------------------------------------------------------- */

@@ -197,9 +197,10 @@ static void list_prints_ids(void **state)
     CLEANUP(run_release)
     struct run one = run_sh("%s list install/undisturbed@bookworm", killpoint);
     CLEANUP(run_release)
-    struct run some = run_sh("%s list --layout trixie --layout host install/undisturbed "
-                             "'kill/at-times[ms=50]'",
-                             killpoint);
+    struct run some =
+        run_sh("%s list --driver smolvm --layout trixie --layout host install/undisturbed "
+               "'kill/at-times[ms=50]'",
+               killpoint);
     check_success(&all);
     check_success(&one);
     check_success(&some);
