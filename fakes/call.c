@@ -1,6 +1,5 @@
 #include "call.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 
 #include "call_client.h"
 #include "call_output.h"
+#include "call_words.h"
 #include "vmm.h"
 #include "vmm_rules.h"
 
@@ -179,101 +179,6 @@ static void end_rules(struct call *call)
     }
 }
 
-/* Go's words for an errno, freed by the caller. */
-static char *lower_error(int errnum)
-{
-    char *text = io_format("%s", strerror(errnum));
-    text[0] = (char)tolower((unsigned char)text[0]);
-    return text;
-}
-
-/* Which texts a reply has. */
-static enum reply_mode reply_mode(const struct call *call)
-{
-    if (call->docker)
-        return call->kind == RULE_EXEC ? REPLY_DOCKER_EXEC : REPLY_DOCKER;
-    if (call->kind == RULE_CP)
-        return REPLY_BUFFERED;
-    return call->interactive || call->tty ? REPLY_INTERACTIVE
-           : call->stream                 ? REPLY_STREAM
-                                          : REPLY_BUFFERED;
-}
-
-static void apply_row(struct call *call, const struct reply_row *row)
-{
-    char id[RECORD_ID_SIZE];
-    record_id(&call->vmm->record, id);
-    reply_apply(row, call->docker ? id : call->vmm->record.name, reply_mode(call), &call->reply);
-}
-
-/* What runc says goes where the command's output would have. */
-static void explain_docker_failure(struct call *call)
-{
-    const struct guest_failure *failure = &call->failure;
-    struct buf *out = &call->reply.out;
-    bool missing = failure->errnum == ENOENT;
-    CLEANUP(io_free) char *why = lower_error(failure->errnum);
-    call->reply.status = missing ? 127 : 126;
-    buf_add(out, "OCI runtime exec failed: exec failed: unable to start container process: ");
-    if (failure->stage == GUEST_CHDIR)
-        buf_printf(out, "chdir to cwd (\"%s\") set in config.json failed: %s", call->cwd, why);
-    else if (failure->stage != GUEST_EXECUTE)
-        buf_printf(out, "%s: %s", failure->text, why);
-    else if (missing && !strchr(call->argv[0], '/'))
-        buf_printf(out, "exec: \"%s\": executable file not found in $PATH", call->argv[0]);
-    else if (missing)
-        buf_printf(out, "exec: \"%s\": stat %s: %s", call->argv[0], call->argv[0], why);
-    else
-        buf_printf(out, "exec: \"%s\": %s", call->argv[0], why);
-    buf_add(out, ": unknown\r\n");
-}
-
-static void explain_failure(struct call *call)
-{
-    const struct guest_failure *failure = &call->failure;
-    struct buf *err = &call->reply.err;
-    if (call->docker) {
-        explain_docker_failure(call);
-        return;
-    }
-    call->reply.status = call->process.joined ? 255 : 1;
-    if (failure->stage == GUEST_EXECUTE && failure->errnum == ENOENT)
-        buf_printf(err, "executable file `%s` not found in $PATH: %s\n", call->argv[0],
-                   strerror(failure->errnum));
-    else if (failure->stage == GUEST_EXECUTE)
-        buf_printf(err, "open executable: %s\n", strerror(failure->errnum));
-    else if (failure->stage == GUEST_CHDIR)
-        buf_printf(err, "chdir: %s\n", strerror(failure->errnum));
-    else
-        buf_printf(err, "Error: agent operation failed: vm exec: %s: %s\n", failure->text,
-                   strerror(failure->errnum));
-}
-
-static void explain_docker_copy(struct call *call)
-{
-    CLEANUP(io_free) char *why = lower_error(call->result.errnum);
-    buf_add(&call->reply.err, "Error response from daemon: ");
-    if (call->result.errnum == ENOENT)
-        buf_printf(&call->reply.err, "Could not find the file %s in container %s\n",
-                   call->result.text, call->vmm->record.name);
-    else
-        buf_printf(&call->reply.err, "%s: %s\n", call->result.text, why);
-}
-
-static void explain_copy(struct call *call)
-{
-    if (!call->has_result) { /* the agent died with the copy */
-        apply_row(call, reply_find("lost"));
-        return;
-    }
-    call->reply.size_bytes = call->result.size_bytes;
-    call->reply.status = call->result.errnum ? 1 : 0;
-    if (call->result.errnum && call->docker)
-        explain_docker_copy(call);
-    else if (call->result.errnum)
-        buf_printf(&call->reply.err, "Error: agent operation failed: %s\n", call->result.text);
-}
-
 /* Sends the reply; the client is waited for until it has written its journal line. */
 static void call_reply(struct call *call)
 {
@@ -302,16 +207,16 @@ void call_finish(struct call *call)
     if (call->state == CALL_REPLIED)
         return;
     if (call->failed)
-        explain_failure(call);
+        call_words_failure(call);
     else if (call->kind == RULE_CP && call->forced_status < 0)
-        explain_copy(call);
+        call_words_copy(call);
     else if (call->ended)
         call->reply.status = WIFSIGNALED(call->wait_status) ? 128 + WTERMSIG(call->wait_status)
                                                             : WEXITSTATUS(call->wait_status);
     if (call->forced_status >= 0)
         call->reply.status = call->forced_status;
     if (call->forced_row)
-        apply_row(call, call->forced_row);
+        call_words_row(call, call->forced_row);
     call_reply(call);
 }
 
