@@ -152,10 +152,12 @@ static int start(struct bench *bench, struct job *job, struct err *err)
     const char *argv[REST_COUNT + 16] = {bench->program, "run",       "--backend", file,
                                          "-j",           CALLS_RIGHT, "--layout",  LAYOUT,
                                          "--results",    job->results};
-    if (job->mutant.text) {
+    if (job->mutant.text) { /* of posix-sh, which drives smolvm */
         argv[5] = CALLS_MUTANT;
-        argv[10] = job->mutant.glob;
-        memcpy(argv + 11, rest, sizeof rest);
+        argv[10] = "--driver";
+        argv[11] = "smolvm";
+        argv[12] = job->mutant.glob;
+        memcpy(argv + 13, rest, sizeof rest);
     }
     CLEANUP(io_close)
     int log_fd = open(job->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
