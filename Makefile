@@ -41,10 +41,11 @@ TESTS := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*
 # Those that TEST_HEAVY=1 makes longer; one of them compares with a release build's faultrun.
 HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun test_impl_steps \
   test_killpoint_resume test_unprivileged
-# Not with a sanitizer's runtime: they play a static faultrun in a guest, weigh its memory, or try
-# a shell script.
+# Not with a sanitizer's runtime: they play a static faultrun in a guest, weigh its memory, try a
+# shell script, or play for minutes what others of them play as well.
 ifeq ($(VARIANT),asan)
-TESTS := $(filter-out %/test_engine_install %/test_engine_memory %/test_impl_steps %/test_later,$(TESTS))
+TESTS := $(filter-out %/test_engine_install %/test_engine_memory %/test_impl_steps %/test_later \
+  %/test_broken %/test_killpoint_resume,$(TESTS))
 endif
 
 .DELETE_ON_ERROR:
