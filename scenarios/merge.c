@@ -106,9 +106,13 @@ static json_t *whole_begin(const struct results *parts)
     json_object_set_new(begin, "shard", json_string("1/1"));
     json_object_set_new(begin, "trials", json_integer((json_int_t)parts->runs[0].count));
     json_object_del(begin, "seed");
-    for (size_t i = 1; i < parts->n_runs; i++)
+    for (size_t i = 1; i < parts->n_runs; i++) {
+        json_t *copied = json_object_get(parts->runs[i].begin, "copied");
+        if (copied && !json_object_get(begin, "copied"))
+            json_object_set(begin, "copied", copied);
         json_object_update(json_object_get(begin, "layouts"),
                            json_object_get(parts->runs[i].begin, "layouts"));
+    }
     return begin;
 }
 

@@ -220,6 +220,15 @@ static void add_cases(const struct explored *explored, struct report_items *item
                                 explored->options.layout);
         fill_case(explored, &found->cases[i], item);
     }
+    if (!found->cut_off)
+        return;
+    struct report_item *item = add_item(items);
+    item->group =
+        io_format("%s on %s, explored", explored->options.backend_name, explored->options.layout);
+    item->name = io_format("cut off");
+    item->verdict = VERDICT_ERROR;
+    item->message = io_format("%zu of %zu cases were not played: the exploration was cut off",
+                              exploration_open_cases(found), found->n_cases);
 }
 
 void report_items_make(const struct results *results, struct report_items *ret_items)

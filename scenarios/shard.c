@@ -11,7 +11,7 @@ static const char *parse_number(const char *text, uint32_t *ret_number)
     char *end;
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '1' || *text > '9' || errno || number > UINT32_MAX)
+    if (*text < '1' || *text > '9' || errno || number > SHARD_MAX)
         return NULL;
     *ret_number = (uint32_t)number;
     return end;

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SHARD_MAX 65536
+
 struct shard {
     uint32_t number, count; /* 1 to count */
 };
