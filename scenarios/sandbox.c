@@ -16,6 +16,7 @@
 #include "../fault/offspring.h"
 
 #define REPORT_MAX_BYTES 65536
+#define REAP_MS 2000 /* for the init to end its own */
 
 /* What the init tells first; the names of leaked processes follow as text. */
 struct init_report {
@@ -253,10 +254,18 @@ static void end_init(const struct sandbox *sandbox)
     kill(sandbox->init_pid, SIGCONT);
 }
 
+/* Without namespaces a backend can hold its init up, which then does not end by itself. */
 static void reap(struct sandbox *sandbox)
 {
-    while (sandbox->init_pid > 0 && waitpid(sandbox->init_pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    int64_t deadline_ms = io_now_ms() + REAP_MS;
+    while (sandbox->init_pid > 0) {
+        pid_t pid = waitpid(sandbox->init_pid, NULL, WNOHANG);
+        if (pid > 0 || (pid < 0 && errno != EINTR))
+            break;
+        if (io_now_ms() >= deadline_ms)
+            kill(sandbox->init_pid, SIGKILL);
+        poll(NULL, 0, 1);
+    }
     sandbox->init_pid = -1;
 }
 

@@ -158,6 +158,22 @@ static void backend_past_its_deadline_is_killed_with_all_it_started(void **state
     assert_int_equal(errno, ENXIO);
 }
 
+/* It ends itself after a while, for here nobody sweeps behind the init, as a trial's process does.
+ */
+static void backend_that_holds_its_init_up_is_over_in_time(void **state)
+{
+    (void)state;
+    need_root();
+    int64_t start_ms = io_now_ms();
+    struct sandbox_result result =
+        play("p=$PPID; i=0; while [ $i -lt 8000 ]; do kill -STOP $p 2>/dev/null || exit 0; "
+             "i=$((i + 1)); sleep 0.001; done",
+             300);
+    assert_int_equal(result.proc.how, PROC_TIMEOUT);
+    assert_true(io_now_ms() - start_ms < 10000); /* the backend itself takes longer */
+    sandbox_result_release(&result);
+}
+
 static void endless_output_is_cut_and_counted(void **state)
 {
     (void)state;
@@ -289,6 +305,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_leak_is_one_line_and_is_killed),
         cmocka_unit_test(daemon_that_ignores_signals_does_not_survive),
         cmocka_unit_test(backend_past_its_deadline_is_killed_with_all_it_started),
+        cmocka_unit_test(backend_that_holds_its_init_up_is_over_in_time),
         cmocka_unit_test(endless_output_is_cut_and_counted),
         cmocka_unit_test(backend_that_cannot_be_executed_is_an_error),
         cmocka_unit_test(backend_gets_folder_and_environment),
