@@ -166,8 +166,9 @@ static void backend_that_holds_its_init_up_is_over_in_time(void **state)
     need_root();
     int64_t start_ms = io_now_ms();
     struct sandbox_result result =
-        play("p=$PPID; i=0; while [ $i -lt 8000 ]; do kill -STOP $p 2>/dev/null || exit 0; "
-             "i=$((i + 1)); sleep 0.001; done",
+        play("p=$PPID; hold() { i=0; while [ $i -lt 30000000 ]; do "
+             "kill -STOP $p 2>/dev/null || exit 0; i=$((i + 1)); done; }; "
+             "hold & hold & hold & hold",
              300);
     assert_int_equal(result.proc.how, PROC_TIMEOUT);
     assert_true(io_now_ms() - start_ms < 10000); /* the backend itself takes longer */
