@@ -30,7 +30,7 @@ static const struct flag {
     {ON(PS), 0, "format", KIND_TEXT, FIELD(format)},
     {ON(PS), 'a', "all", KIND_SWITCH, FIELD(all)},
     {ON(STOP), 't', "time", KIND_TEXT, FIELD(ignored)},
-    {ON(KILL), 's', "signal", KIND_TEXT, FIELD(ignored)},
+    {ON(KILL), 's', "signal", KIND_TEXT, FIELD(signal)},
     {ON(RM), 'f', "force", KIND_SWITCH, FIELD(force)},
 };
 
@@ -125,7 +125,9 @@ static int read_word(struct parse *parse, const char *const **at)
         return see_help(parse);
     }
     if (flag->kind == KIND_SWITCH) {
-        *((bool *)parse->args + flag->field) = strcmp(word + len, "=false") != 0;
+        bool on = strcmp(word + len, "=false") != 0;
+        *((bool *)parse->args + flag->field) = on;
+        parse->args->loud |= !on && flag->field == FIELD(quiet);
         return 0;
     }
     const char *value = word[len] ? word + len + 1 : *++*at;

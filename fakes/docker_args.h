@@ -28,14 +28,15 @@ enum docker_verb {
     DOCKER_RM
 };
 
-/* Strings point into argv; env is allocated, and operands where they had to be gathered. */
+/* loud: --quiet=false. Strings point into argv; env is allocated, and operands where they had to be
+ * gathered. */
 struct docker_args {
     enum docker_verb verb;
-    const char *name, *user, *workdir, *format, *ignored;
+    const char *name, *user, *workdir, *format, *signal, *ignored;
     const char **env;
     const char **operands; /* NULL-terminated */
     size_t n_operands;
-    bool interactive, tty, detach, all, quiet, force;
+    bool interactive, tty, detach, all, quiet, loud, force;
 };
 void docker_args_release(struct docker_args *args);
 

@@ -133,19 +133,10 @@ static int play_exec(struct smolvm_run *run, const struct docker_args *args)
         buf_add(&run->err, "the input device is not a TTY\n");
         return 1;
     }
-    CLEANUP(io_free_list) char **copied = copy_env(args->env);
-    CLEANUP(io_free) const char **env = calloc(1, sizeof *env);
-    size_t count = 0;
-    for (; copied[count]; count++)
-        ;
-    env = realloc(env, (count + 1) * sizeof *env);
-    if (!env)
-        abort();
-    for (size_t i = 0; i <= count; i++)
-        env[i] = copied[i];
+    CLEANUP(io_free_list) char **env = copy_env(args->env);
     struct request request = {.verb = CLIENT_EXEC,
                               .argv = args->operands + 1,
-                              .env = env,
+                              .env = (const char *const *)env,
                               .cwd = args->workdir,
                               .interactive = args->interactive,
                               .tty = args->tty,
@@ -237,7 +228,9 @@ static int play_cp(struct smolvm_run *run, const struct docker_args *args)
                               .host_path = from ? host : src,
                               .docker = slash ? slash + 1 : src};
     status = make_call(run, &request);
-    if (status == 0 && !run->reply.killed && !args->quiet)
+    /* Unless told so, it speaks to a terminal alone. */
+    bool quiet = args->quiet || (!args->loud && !isatty(STDOUT_FILENO));
+    if (status == 0 && !run->reply.killed && !quiet)
         say_copied(run, dst);
     return status;
 }
@@ -251,17 +244,18 @@ static bool only_waits(const char *const *command)
             strcmp(command[1], "-f") == 0 && strcmp(command[2], "/dev/null") == 0);
 }
 
-static int conflict(struct smolvm_run *run)
+static int conflict(struct smolvm_run *run, const char *prefix)
 {
     CLEANUP(record_release) struct record record = {0};
     char id[RECORD_ID_SIZE] = "";
     if (state_read(run->state_path, run->machine, &record, NULL) == 0)
         record_id(&record, id);
     buf_printf(&run->err,
-               DAEMON "Conflict. The container name \"/%s\" is already in use by container \"%s\". "
-                      "You have to remove (or rename) that container to be able to reuse that "
-                      "name.\n",
-               run->machine, id);
+               "%s" DAEMON
+               "Conflict. The container name \"/%s\" is already in use by container \"%s\". "
+               "You have to remove (or rename) that container to be able to reuse that "
+               "name.\n",
+               prefix, run->machine, id);
     return 1;
 }
 
@@ -269,7 +263,7 @@ static int conflict(struct smolvm_run *run)
 static int create(struct smolvm_run *run, const struct docker_args *args)
 {
     struct err err;
-    const char *image = args->operands[0];
+    const char *image = args->operands[0], *prefix = args->verb == DOCKER_RUN ? "docker: " : "";
     if (!only_waits(args->operands + 1))
         return refuse(run, "has containers of its own init alone; their command may only wait: "
                            "sleep infinity");
@@ -285,15 +279,15 @@ static int create(struct smolvm_run *run, const struct docker_args *args)
     int ret = layout_for_image(image, &record.layout, &err);
     if (ret == -ENOENT) {
         buf_printf(&run->err,
-                   "Unable to find image '%s' locally\n" DAEMON "pull access denied for %s, "
+                   "Unable to find image '%s' locally\n%s" DAEMON "pull access denied for %s, "
                    "repository does not exist or may require 'docker login'\n",
-                   image, image);
+                   image, prefix, image);
         return 1;
     }
     if (ret == 0)
         ret = state_create(run->state_path, &record, &err);
     if (ret == -EEXIST)
-        return conflict(run);
+        return conflict(run, prefix);
     if (ret < 0)
         return smolvm_run_own_error(run, &err);
     char id[RECORD_ID_SIZE];
@@ -453,6 +447,9 @@ static int play_start(struct smolvm_run *run, const struct docker_args *args)
 
 static int play_stop(struct smolvm_run *run, const struct docker_args *args)
 {
+    const char *signal = args->signal ? args->signal : "KILL";
+    if (strcmp(signal, "KILL") != 0 && strcmp(signal, "SIGKILL") != 0 && strcmp(signal, "9") != 0)
+        return refuse(run, "kills by SIGKILL alone");
     return for_each(run, args, stop_one);
 }
 

@@ -59,11 +59,21 @@ static const struct row guest_rows[] = {
     {"a copy has the file's mode",
      "printf 1 >\"$KILLPOINT_STATE/f\"; "
      "chmod 640 \"$KILLPOINT_STATE/f\"",
-     "docker cp \"$KILLPOINT_STATE/f\" t:/root && docker exec t stat -c '%a %s' /root/f", 0,
-     "640 1\n", "Successfully copied 2.05kB to t:/root\n"},
+     "docker cp --quiet=false \"$KILLPOINT_STATE/f\" t:/root && docker exec t stat -c '%a %s' "
+     "/root/f",
+     0, "640 1\n", "Successfully copied 2.05kB to t:/root\n"},
     {"empty file", "cp /dev/null \"$KILLPOINT_STATE/e\"",
-     "docker cp \"$KILLPOINT_STATE/e\" t:/root/e", 0, "",
+     "docker cp --quiet=false \"$KILLPOINT_STATE/e\" t:/root/e", 0, "",
      "Successfully copied 1.54kB to t:/root/e\n"},
+    {"no terminal, no words", NULL, "docker cp \"$KILLPOINT_STATE/e\" t:/root/e", 0, "", ""},
+    {"another signal", NULL, "docker kill -s TERM t", 2, "",
+     "error: this fake docker kills by SIGKILL alone\n"},
+    {"a name that is taken", NULL,
+     "docker run -d --name t debian:bookworm-mini 2>&1 | sed 's/[0-9a-f]\\{64\\}/ID/'", 0,
+     "docker: Error response from daemon: Conflict. The container name \"/t\" is already in use by "
+     "container \"ID\". You have to remove (or rename) that container to be able to reuse that "
+     "name.\nSee 'docker run --help'.\n",
+     ""},
     {"a link is followed",
      "printf 2 >\"$KILLPOINT_STATE/f\"; "
      "docker exec t ln -s b /root/a",
@@ -99,6 +109,9 @@ static const struct row guest_rows[] = {
      "running?\n"},
     {"init's death takes the exec along", NULL,
      "KILLPOINT_FAULTS='exec at:ms=100:scope=init' docker exec t sleep 20", 137, "", ""},
+    {"and the container is over with it", NULL,
+     "docker exec t true 2>&1 | sed 's/[0-9a-f]\\{64\\}/ID/'", 0,
+     "Error response from daemon: container ID is not running\n", ""},
 };
 
 static void without_a_container(void **state)
