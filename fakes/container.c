@@ -412,14 +412,18 @@ static int try_mounts(const char *folder, struct err *err)
     return ret < 0 ? ret : enter(&record, err);
 }
 
+#define TRIED "all of it can be had" /* who is killed while it tries says nothing */
+
 static void __attribute__((noreturn)) try_all(const char *folder, int report_fd)
 {
     struct err err = {""};
     int ret = part(&err);
     pid_t pid = ret < 0 ? -1 : fork();
-    if (pid == 0)
+    if (pid == 0) {
         ret = try_mounts(folder, &err);
-    else if (pid > 0)
+        if (ret == 0)
+            io_write_all(report_fd, TRIED, strlen(TRIED));
+    } else if (pid > 0)
         waitpid(pid, NULL, 0);
     else if (ret == 0)
         ret = err_set(&err, errno, "fork");
@@ -443,7 +447,9 @@ static int try_in(const char *folder, struct err *err)
     ret = io_read_all(read_fd, &report, 4096);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    return ret == 0 && report.len == 0 ? 0 : err_text(err, EPERM, "%s", buf_str(&report));
+    if (ret == 0 && strcmp(buf_str(&report), TRIED) == 0)
+        return 0;
+    return err_text(err, EPERM, "%s", report.len ? buf_str(&report) : "the try was killed");
 }
 
 const struct container_kind *container_choose(const char *state_path, struct err *ret_why)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "contract.h"
+#include "trial_event.h"
 
 static const char *const verdict_names[VERDICT_COUNT] = {
     "PASS", "FAIL",        "XFAIL", "XPASS",      "TIMEOUT", "CRASH",
@@ -33,21 +34,6 @@ struct bench {
     bool failed;
 };
 
-/* Foreign bytes may be anything; JSON takes UTF-8 alone. */
-static json_t *text_json(const char *text)
-{
-    json_t *json = json_string(text);
-    if (json)
-        return json;
-    CLEANUP(buf_release) struct buf plain = BUF_INIT;
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x80)
-            buf_append(&plain, text, 1);
-        else
-            buf_printf(&plain, "\\x%02x", (unsigned char)*text);
-    return json_string(buf_str(&plain));
-}
-
 /* An id and its level, as one of the tables has them. */
 struct check_name {
     const char *id, *level;
@@ -62,8 +48,8 @@ static void add_check(struct bench *bench, const struct check_name *name, const 
     json_object_set_new(check, "level", json_string(name->level));
     json_object_set_new(check, "result", json_string(result));
     json_object_set_new(check, "decides", json_boolean(decides));
-    json_object_set_new(check, "expected", text_json(expected));
-    json_object_set_new(check, "found", text_json(full));
+    json_object_set_new(check, "expected", trial_event_text(expected, strlen(expected)));
+    json_object_set_new(check, "found", trial_event_text(full, strlen(full)));
     json_array_append_new(bench->checks, check);
     if (decides && strcmp(result, "fail") == 0)
         bench->failed = true;

@@ -163,6 +163,10 @@ enum probe_end probe_conclude(json_t *const events[PROBE_N_CASES], struct buf *t
                       "look at what swallows the status: a pipe, `|| true`, a wrapper\n");
     else if (ends[UNDISTURBED] == PROBE_BAD)
         buf_add(text, "it does not do the same each time: the same work went well once\n");
+    else if (ends[NO_CERTIFICATE] != PROBE_GOOD && ends[NO_MACHINE] != PROBE_GOOD)
+        buf_add(text,
+                "it never claims failure: 77 says that something is not supported, and no more\n"
+                "look at what makes 77 of every status\n");
     else {
         buf_add(text, "the adapter works: it can succeed and fail, and takes any machine's name\n");
         return PROBE_GOOD;

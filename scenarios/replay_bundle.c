@@ -195,7 +195,7 @@ int replay_bundle(const struct replay_bundle *replay)
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", ret < 0 ? err.msg : "nothing was played");
     print_outcome(&replaying);
     const char *kept = json_string_value(json_object_get(replaying.event, "kept"));
-    if (kept && replay_enter(kept, replay->shell, replay->keep, &err) < 0)
+    if (kept && replay_enter(kept, replaying.event, replay->shell, replay->keep, &err) < 0)
         return cmdline_fail(NAME, EXIT_UNTRUSTED, "%s", err.msg);
     const char *verdict = json_string_value(json_object_get(replaying.event, "verdict"));
     return cmdline_finish(NAME, status_of(verdict_parse(verdict)));

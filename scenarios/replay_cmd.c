@@ -259,7 +259,7 @@ static int play(struct replaying *replaying, struct err *err)
     if (ret == 0)
         print_all(replaying, &item, event);
     if (kept) {
-        int looked = replay_enter(kept, replaying->shell, replaying->keep, err);
+        int looked = replay_enter(kept, event, replaying->shell, replaying->keep, err);
         ret = ret < 0 ? ret : looked;
     }
     bool finding = explore_is_finding(&item);

@@ -9,6 +9,7 @@
 
 #include "../fault/home.h"
 #include "../fault/proc.h"
+#include "report.h"
 
 #define HEAD_MAX 400 /* of what a call wrote */
 #define WORD_MAX 60  /* of a word of its command line */
@@ -120,7 +121,7 @@ void replay_show(const json_t *event)
 /* --- the guest, afterwards --------------------------------------------------------------- */
 
 /* A shell in the machine, which runs for that long; keyboard signals are the shell's. */
-static int open_shell(const char *kept, struct err *err)
+static int open_shell(const char *kept, const char *machine, struct err *err)
 {
     CLEANUP(io_free) char *smolvm = NULL;
     int ret = home_find("fakes/smolvm", &smolvm, err);
@@ -131,9 +132,11 @@ static int open_shell(const char *kept, struct err *err)
     buf_add_quoted(&script, kept);
     buf_add(&script, "; export KILLPOINT_STATE; s=");
     buf_add_quoted(&script, smolvm);
-    buf_add(&script,
-            "; \"$s\" machine start --name kp1 >/dev/null 2>&1 || exit; "
-            "\"$s\" machine shell --name kp1; \"$s\" machine stop --name kp1 >/dev/null 2>&1");
+    buf_printf(
+        &script,
+        "; \"$s\" machine start --name %s >/dev/null || exit; \"$s\" machine shell --name %s; "
+        "\"$s\" machine stop --name %s >/dev/null 2>&1",
+        machine, machine, machine);
     const char *argv[] = {"sh", "-c", buf_str(&script), NULL};
     const struct proc_spec spec = {.argv = argv, .stdin_fd = 0, .stdout_fd = 1, .stderr_fd = 2};
     fflush(NULL);
@@ -148,15 +151,13 @@ static int open_shell(const char *kept, struct err *err)
     return 0;
 }
 
-int replay_enter(const char *kept, bool shell, bool keep, struct err *err)
+int replay_enter(const char *kept, const json_t *event, bool shell, bool keep, struct err *err)
 {
-    int ret = shell ? open_shell(kept, err) : 0;
+    const json_t *run = json_array_get(json_object_get(event, "runs"), 0);
+    const char *named = results_text(run, "machine"), *machine = *named ? named : "kp1";
+    int ret = shell ? open_shell(kept, machine, err) : 0;
     if (keep) {
-        CLEANUP(buf_release) struct buf quoted = BUF_INIT;
-        buf_add_quoted(&quoted, kept);
-        printf("enter with: KILLPOINT_STATE=%s sh -c 'smolvm machine start --name kp1 && "
-               "smolvm machine shell --name kp1'\n",
-               buf_str(&quoted));
+        report_print_kept(stdout, kept, machine);
         return ret;
     }
     int removed = io_remove_tree(AT_FDCWD, kept, err);

@@ -16,6 +16,6 @@ void replay_show(const json_t *event);
  * The guest of a trial whose folder was kept: a shell in it, and how to enter it where the folder
  * stays; else it is removed.
  */
-int replay_enter(const char *kept, bool shell, bool keep, struct err *err);
+int replay_enter(const char *kept, const json_t *event, bool shell, bool keep, struct err *err);
 
 #endif

@@ -25,8 +25,7 @@ static void print_checks(FILE *out, const json_t *event)
     report_checks_free(checks, count);
 }
 
-/* A line to paste: a shell in the machine that was left. */
-static void print_kept(FILE *out, const char *folder, const char *machine)
+void report_print_kept(FILE *out, const char *folder, const char *machine)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     report_add_word(&text, folder);
@@ -62,7 +61,7 @@ static void print_row(FILE *out, const json_t *event, bool times)
         print_text(out, results_text(run, "stderr"), folder);
     }
     if (*results_text(event, "kept"))
-        print_kept(out, results_text(event, "kept"), results_text(run, "machine"));
+        report_print_kept(out, results_text(event, "kept"), results_text(run, "machine"));
     if (*results_text(event, "again"))
         fprintf(out, "    again     %s\n", results_text(event, "again"));
 }

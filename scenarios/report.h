@@ -11,6 +11,9 @@
 /* The table, each bad trial's checks, one line that reproduces it, and the counts. */
 void report_print_table(FILE *out, const struct run_results *run, bool times);
 
+/* A line to paste: a shell in the machine that was left in that folder. */
+void report_print_kept(FILE *out, const char *folder, const char *machine);
+
 /*
  * For stderr: entries of the expectation list that have grown old, as `path:line:column: error:`.
  * Where GITHUB_ACTIONS is true, on GitHub and on Gitea, annotations of all that is bad as well.

@@ -171,7 +171,7 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
     int ret = trial_run(&setup, trial, &evidence, &err);
     if (ret < 0) {
         json_t *event = trial_event(trial, VERDICT_ERROR);
-        json_object_set_new(event, "error", json_string(err.msg));
+        json_object_set_new(event, "error", trial_event_text(err.msg, strlen(err.msg)));
         json_object_set_new(event, "folder", json_string(folder));
         return event;
     }
@@ -430,7 +430,7 @@ static void start_trials(struct runner *runner)
         if (leave_out(runner, trial) || start_worker(runner, trial, &err) == 0)
             continue;
         json_t *event = trial_event(trial, VERDICT_ERROR);
-        json_object_set_new(event, "error", json_string(err.msg));
+        json_object_set_new(event, "error", trial_event_text(err.msg, strlen(err.msg)));
         count(runner, event);
     }
     if (runner->in_flight == 0)

@@ -4,17 +4,25 @@
 #include <string.h>
 #include <unistd.h>
 
-static json_t *text_json(const struct capture *capture)
+json_t *trial_event_text(const char *text, size_t len)
+{
+    json_t *json = json_stringn(text, len);
+    if (json)
+        return json;
+    CLEANUP(buf_release) struct buf plain = BUF_INIT;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < 0x80)
+            buf_append(&plain, &text[i], 1);
+        else
+            buf_printf(&plain, "\\x%02x", (unsigned char)text[i]);
+    return json_stringn(buf_str(&plain), plain.len);
+}
+
+static json_t *stream_json(const struct capture *capture)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     capture_text(capture, &text);
-    json_t *json = json_stringn(buf_str(&text), text.len);
-    if (json)
-        return json;
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.data[i] >= 0x80)
-            text.data[i] = '?';
-    return json_stringn(buf_str(&text), text.len);
+    return trial_event_text(buf_str(&text), text.len);
 }
 
 static json_t *runs_json(const struct evidence *evidence)
@@ -27,8 +35,8 @@ static json_t *runs_json(const struct evidence *evidence)
         json_t *json =
             json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o}", "machine", run->machine, "how",
                       how[proc->how], "code", proc->code, "ms", (json_int_t)proc->ms, "calls",
-                      (json_int_t)json_array_size(run->calls), "stdout", text_json(&proc->out),
-                      "stderr", text_json(&proc->err));
+                      (json_int_t)json_array_size(run->calls), "stdout", stream_json(&proc->out),
+                      "stderr", stream_json(&proc->err));
         json_t *store = run->audit ? audit_report_json(run->audit) : NULL;
         if (store)
             json_object_update_new(json, store);

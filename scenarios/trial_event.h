@@ -13,6 +13,9 @@ json_t *trial_event(const struct trial *trial, enum verdict verdict);
 /* Where to look first; from the working folder, as a compiler would say it. */
 void trial_event_set_place(json_t *event, const char *path, int line);
 
+/* Text of anybody; where it is no UTF-8, its bytes as `\xNN`. */
+json_t *trial_event_text(const char *text, size_t len);
+
 /* Adds `calls` and `runs`. */
 void trial_event_add_evidence(json_t *event, const struct evidence *evidence);
 

@@ -182,7 +182,7 @@ static void a_replay_shows_calls_audit_and_what_differs(void **state)
         play(EXPLORE
              "--points openssl:symlink:/etc/ssl/certs/451e2d0a.0#1 --results r -- " UPSTREAM
              " >/dev/null; killpoint replay --keep \"$(grep -o 'kp1:[^\"]*' r | head -n 1)\" "
-             "-- " UPSTREAM " >out; s=$?; cat out; sed -n 's/^enter with: //p' out | "
+             "-- " UPSTREAM " >out; s=$?; cat out; sed -n 's/^ *enter  *//p' out | "
              "sed \"s/machine shell --name kp1/machine exec --name kp1 -- ls -l "
              "\\/etc\\/ssl\\/certs\\/451e2d0a.0/\" >enter; sh ./enter 2>&1; "
              "for k in state/kept-*; do KILLPOINT_STATE=$k smolvm machine stop --name kp1; done; "

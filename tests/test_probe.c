@@ -116,6 +116,7 @@ static const struct {
      PROBE_BAD,
      "nothing would be judged"},
     {"always says yes", {GOOD, GOOD, GOOD, GOOD}, PROBE_BAD, "its exit status tells nothing"},
+    {"77 of every failure", {GOOD, GOOD, SAYS_77, SAYS_77}, PROBE_BAD, "it never claims failure"},
     {"dies of a bad machine",
      {GOOD, GOOD, FAILS, CRASHES},
      PROBE_BAD,
