@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,9 @@ struct relatives {
     size_t count;
 };
 
-int offspring_adopt(bool adopt, struct err *err)
-{
-    unsigned long on = adopt;
-    return prctl(PR_SET_CHILD_SUBREAPER, on, 0L, 0L, 0L) < 0 ? err_set(err, errno, "adopt orphans")
-                                                             : 0;
-}
+/* Who lived below this process when it began to adopt: not ours to end. */
+static pid_t *others;
+static size_t n_others;
 
 /* The parent stands behind the name, which may hold any byte. */
 static void add(struct relatives *relatives, int proc_fd, const char *name)
@@ -71,6 +69,14 @@ static bool is_below(const struct relatives *relatives, pid_t parent)
     return false;
 }
 
+static bool is_other(pid_t pid)
+{
+    for (size_t i = 0; i < n_others; i++)
+        if (others[i] == pid)
+            return true;
+    return false;
+}
+
 size_t offspring_list(pid_t **ret_pids)
 {
     struct relatives relatives = {NULL, 0};
@@ -80,7 +86,7 @@ size_t offspring_list(pid_t **ret_pids)
         more = false;
         for (size_t i = 0; i < relatives.count; i++) {
             struct relative *one = &relatives.items[i];
-            if (one->below || !is_below(&relatives, one->parent))
+            if (one->below || is_other(one->pid) || !is_below(&relatives, one->parent))
                 continue;
             one->below = more = true;
             found++;
@@ -98,6 +104,19 @@ size_t offspring_list(pid_t **ret_pids)
     return found;
 }
 
+int offspring_adopt(bool adopt, struct err *err)
+{
+    unsigned long on = adopt;
+    if (prctl(PR_SET_CHILD_SUBREAPER, on, 0L, 0L, 0L) < 0)
+        return err_set(err, errno, "adopt orphans");
+    free(others);
+    others = NULL;
+    n_others = 0;
+    if (adopt)
+        n_others = offspring_list(&others);
+    return 0;
+}
+
 size_t offspring_kill(void)
 {
     CLEANUP(io_free) pid_t *pids = NULL;
@@ -107,15 +126,12 @@ size_t offspring_kill(void)
     return count;
 }
 
-/*
- * Who was missed is found in time: it was forked by somebody who is killed, and whose end, as
- * a child or as an orphan, ends the waiting.
- */
+/* Who is missed, for he was forked meanwhile, is found the next time. */
 void offspring_end(void)
 {
-    for (;;) {
-        offspring_kill();
-        if (waitpid(-1, NULL, __WALL) < 0 && errno == ECHILD)
-            return;
+    while (offspring_kill() > 0) {
+        while (waitpid(-1, NULL, __WALL | WNOHANG) > 0)
+            ;
+        poll(NULL, 0, 1);
     }
 }

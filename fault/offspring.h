@@ -10,16 +10,18 @@
 
 #include "io.h"
 
-/* From now on, or not any more, orphans below this process become its children. */
+/* From now on, or not any more, orphans below this process become its children. Who lives below it
+ * already, as a child that was there before an exec, is none of those below. */
 int offspring_adopt(bool adopt, struct err *err);
 
-/* The pids of all who live below this process; the caller frees *ret_pids. Returns how many. */
+/* The pids of all who live below this process, but for those; the caller frees *ret_pids. Returns
+ * how many. */
 size_t offspring_list(pid_t **ret_pids);
 
 /* Sends SIGKILL to all of them; who is forked meanwhile may be missed. Returns how many. */
 size_t offspring_kill(void);
 
-/* Kills and reaps until none is left; the caller has adopted them. Nobody else may reap. */
+/* Kills and reaps until none of them is left; the caller has adopted them. Nobody else may reap. */
 void offspring_end(void);
 
 #endif

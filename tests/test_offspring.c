@@ -85,6 +85,23 @@ static void nobody_is_below_who_has_no_child(void **state)
     offspring_end();
 }
 
+static void who_was_there_before_is_left_alone(void **state)
+{
+    (void)state;
+    CLEANUP(io_free) pid_t *pids = NULL;
+    start("sleep 600 & echo; wait");
+    assert_int_equal(offspring_list(&pids), 2);
+    assert_int_equal(offspring_adopt(true, NULL), 0);
+    start("sleep 600 & echo; wait");
+    offspring_end();
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(kill(pids[i], 0), 0);
+    for (size_t i = 0; i < 2; i++)
+        kill(pids[i], SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -103,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nobody_is_below_who_has_no_child, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_are_found_and_ended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_there_before_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_forks_all_the_time_is_ended, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
