@@ -196,9 +196,7 @@ static int read_by_fd(struct attempt *attempt, pid_t tid, int fd, const struct r
         return ret;
     attempt->by_fd = true;
     mode_t mode = attempt->path.stat.st_mode;
-    if (attempt->op == OP_WRITE && (S_ISFIFO(mode) || S_ISSOCK(mode)))
-        attempt->kind = ATTEMPT_PIPEWRITE;
-    else if (attempt->path.in_tree && (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
+    if (attempt->path.in_tree && (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
         attempt->kind = ATTEMPT_CALL;
     if (attempt->kind == ATTEMPT_CALL && attempt->op == OP_WRITE)
         attempt->range = write_range(attempt, tid, fd);

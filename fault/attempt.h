@@ -15,7 +15,6 @@
 
 enum attempt_kind {
     ATTEMPT_NONE, /* changes no file of the tree: it fails by itself, or is about something else */
-    ATTEMPT_PIPEWRITE, /* writes to a pipe or a socket */
     ATTEMPT_CALL
 };
 

@@ -343,9 +343,10 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
         return refuse_foreign(engine, tree);
     if (data == FILTER_EXIT_GROUP)
         return at_place(engine, tree, tracee, RULE_EXIT);
+    if (engine_look_is_pipewrite(tracee->tid, data))
+        return at_place(engine, tree, tracee, RULE_PIPEWRITE);
     if (data == FILTER_SEND)
-        return engine_look_is_socket(tracee->tid) ? at_place(engine, tree, tracee, RULE_PIPEWRITE)
-                                                  : TRACER_RUN;
+        return TRACER_RUN;
     if (data == FILTER_MMAP) {
         engine_look_at_mapping(tree, tracee->tid);
         return TRACER_RUN;
@@ -358,10 +359,6 @@ static enum tracer_next entered(struct tracer *tracer, struct tracee *tracee, un
     if (outer && attempt_is_same_call(&outer->attempt.regs, &stop->attempt.regs)) {
         stop_free(stop);
         stop = outer;
-    }
-    if (stop->attempt.kind == ATTEMPT_PIPEWRITE) {
-        stop_free(stop);
-        return at_place(engine, tree, tracee, RULE_PIPEWRITE);
     }
     if (engine->running && stop->attempt.kind == ATTEMPT_CALL) {
         enqueue(stop);

@@ -74,15 +74,20 @@ void engine_look_at_new_links(struct engine_tree *tree, const struct attempt *at
         links_add(&tree->links, buf_str(&attempt->target.path));
 }
 
-bool engine_look_is_socket(pid_t tid)
+bool engine_look_is_pipewrite(pid_t tid, unsigned data)
 {
+    size_t count;
+    const struct op_call *calls = op_calls(&count);
+    int place = data == FILTER_SEND ? 1 : 0;
+    if (data < count && calls[data].op == OP_WRITE)
+        place = calls[data].args.fd;
     struct arch_regs regs;
     struct stat st;
     char path[64];
-    if (arch_read(tid, &regs) < 0)
+    if (!place || arch_read(tid, &regs) < 0)
         return false;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)arch_argument(&regs, 0));
-    return sight_stat(tid, path, &st) == 0 && S_ISSOCK(st.st_mode);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)arch_argument(&regs, place - 1));
+    return sight_stat(tid, path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 void engine_look_at_mapping(struct engine_tree *tree, pid_t tid)

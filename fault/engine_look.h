@@ -22,8 +22,9 @@ void engine_look_for_name(struct engine_tree *tree, struct attempt *attempt);
 void engine_look_at_links(struct engine_tree *tree, const struct attempt *attempt);
 void engine_look_at_new_links(struct engine_tree *tree, const struct attempt *attempt);
 
-/* At a call's entry: whether its first argument is a socket. */
-bool engine_look_is_socket(pid_t tid);
+/* At a call's entry, which the filter told of by data: whether it writes to a pipe or a socket.
+ * Most writes do, so it is asked before anything else. */
+bool engine_look_is_pipewrite(pid_t tid, unsigned data);
 
 /* At a shared mapping of a file: it counts when the file is open for writing, for then it may
  * be written without a call. */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sight.h"
@@ -191,6 +193,72 @@ static bool is_on_pseudo(const struct walk *walk, const struct resolved *found)
             ret = is_pseudo(walk->pid, path);
     }
     return ret > 0;
+}
+
+/* --- at once ---------------------------------------------------------------------------- */
+
+/* Without links of /proc, which lead elsewhere: they are the walk's. Returns a descriptor. */
+static int open_at_once(int root_fd, const char *path, bool follow)
+{
+    const struct open_how how = {.flags = O_PATH | O_CLOEXEC | (follow ? 0U : (unsigned)O_NOFOLLOW),
+                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+}
+
+/* What the descriptor is called in the tree. Not of pseudo file systems: /proc/self is ours. */
+static bool read_name(struct walk *walk, int fd, dev_t own_dev)
+{
+    struct stat st;
+    char link[64], text[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, text, sizeof text);
+    if (n < 0 || n == PATH_MAX || fstat(fd, &st) < 0 ||
+        (st.st_dev != own_dev && is_pseudo(walk->pid, link) != 0))
+        return false;
+    text[n] = '\0';
+    const char *path = strip(walk->root, text);
+    if (path)
+        walk->len = (size_t)(stpcpy(walk->path, path) - walk->path);
+    return path != NULL;
+}
+
+/* What is not there yet: its folder is, and it is no link either that would lead elsewhere. */
+static bool name_in_folder(struct walk *walk, int root_fd, char *path, dev_t own_dev)
+{
+    struct stat st;
+    char *slash = strrchr(path, '/');
+    const char *name = slash + 1;
+    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return false;
+    *slash = '\0';
+    CLEANUP(io_close) int fd = open_at_once(root_fd, *path ? path : "/", true);
+    if (fd < 0 || (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) ||
+        !read_name(walk, fd, own_dev) || walk->len + 1 + strlen(name) >= sizeof walk->path)
+        return false;
+    walk->len = (size_t)(stpcpy(stpcpy(walk->path + walk->len, "/"), name) - walk->path);
+    return true;
+}
+
+/*
+ * openat2(2) answers in one call what the walk asks a component at a time. Returns whether
+ * walk->path is the answer; if not, as where the kernel lacks the call, there is the walk.
+ */
+static bool resolve_at_once(struct walk *walk, const struct place *own_root, const char *from,
+                            const char *path, bool follow)
+{
+    char text[2 * PATH_MAX], link[64];
+    size_t own_len = strlen(own_root->path);
+    if (strncmp(from, own_root->path, own_len) != 0 || (from[own_len] && from[own_len] != '/'))
+        return false;
+    snprintf(text, sizeof text, "%s/%s", from + own_len, path);
+    snprintf(link, sizeof link, "/proc/%d/root", (int)walk->pid);
+    CLEANUP(io_close)
+    int own_fd = *own_root->path ? sight_open(walk->pid, link, O_PATH | O_DIRECTORY) : -1;
+    int root_fd = *own_root->path ? own_fd : walk->root->fd;
+    CLEANUP(io_close) int fd = open_at_once(root_fd, text, follow);
+    if (fd < 0 && errno == ENOENT)
+        return name_in_folder(walk, root_fd, text, own_root->stat.st_dev);
+    return fd >= 0 && read_name(walk, fd, own_root->stat.st_dev);
 }
 
 /* --- walking ---------------------------------------------------------------------------- */
@@ -382,6 +450,12 @@ int resolve_path(const struct resolve_root *root, pid_t pid, int dir_fd, const c
     walk.rest = path;
     walk.links = 0;
     walk.missing = false;
+    walk.deleted_len = 0;
+    if (start->kind == PLACE_TREE && own_root.kind == PLACE_TREE &&
+        resolve_at_once(&walk, &own_root, start->path, path, follow)) {
+        set_walked(&walk, ret_resolved);
+        return 0;
+    }
     walk_jump(&walk, start);
     ret = walk_all(&walk, follow, &place);
     if (ret < 0)

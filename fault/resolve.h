@@ -7,9 +7,10 @@
  * folder and have called chroot(2) itself; both are read from /proc each time, and so are
  * /proc/self, /dev/stdout and their like: they are the tracee's, never ours.
  *
- * Links are read one component at a time from the root's descriptor, and nothing is opened:
- * the tree must not change meanwhile. What the answer does not say: whether the tracee may do it.
- * Source: path_resolution(7), proc(5).
+ * openat2(RESOLVE_IN_ROOT) answers for nearly all paths. For links of /proc and dangling ones,
+ * and where the kernel lacks or refuses the call, links are read one component at a time. The tree
+ * must not change meanwhile. What the answer does not say: whether the tracee may do it.
+ * Source: path_resolution(7), openat2(2), proc(5).
  */
 #ifndef KILLPOINT_RESOLVE_H
 #define KILLPOINT_RESOLVE_H

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -393,14 +394,27 @@ static void refusals_name_the_error_and_leave_the_result(void **state)
     assert_string_equal(buf_str(&found.path), "");
 }
 
-/* What the kernel opens is what we name, for paths made of all that the tree has. */
-static void kernel_agrees(void **state)
+/* A path made of all that the tree has; returns whether to follow. */
+static bool make_path(struct random *random, const char *folder, struct buf *path)
 {
-    (void)state;
     static const char *const words[] = {"etc", "ssl",  "certs",    "abs",    "up",   "..",
                                         ".",   "file", "dangling", "ca.pem", "loop", "chain",
                                         "out", "new",  "proc",     "self",   "fd",   "cwd",
                                         "dev", "home", "bin",      "0",      "",     "log"};
+    bool follow = random_bit(random);
+    buf_clear(path);
+    buf_add(path, random_bit(random) ? "." : random_bit(random) ? "" : folder);
+    for (uint64_t n = 1 + random_below(random, 5); n > 0; n--) {
+        buf_add(path, "/");
+        buf_add(path, words[random_below(random, sizeof words / sizeof *words)]);
+    }
+    return follow;
+}
+
+/* What the kernel opens is what we name. */
+static void kernel_agrees(void **state)
+{
+    (void)state;
     uint64_t rounds;
     struct random random = random_start(&rounds);
     struct resolve_root root;
@@ -412,13 +426,7 @@ static void kernel_agrees(void **state)
     assert_int_equal(resolve_root_open(getpid(), &root, NULL), 0);
     assert_int_equal(chdir(folder), 0);
     for (uint64_t i = 0; i < rounds; i++) {
-        bool follow = random_bit(&random);
-        buf_clear(&path);
-        buf_add(&path, random_bit(&random) ? "." : random_bit(&random) ? "" : folder);
-        for (uint64_t n = 1 + random_below(&random, 5); n > 0; n--) {
-            buf_add(&path, "/");
-            buf_add(&path, words[random_below(&random, sizeof words / sizeof *words)]);
-        }
+        bool follow = make_path(&random, folder, &path);
         int fd = open(path.data, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
         int errnum = errno;
         struct err err = {""};
@@ -448,6 +456,82 @@ static void kernel_agrees(void **state)
     resolve_root_release(&root);
 }
 
+/* A line for each answer about the guest. */
+static void answer_all(struct random random, uint64_t rounds, const struct guest *guest,
+                       struct buf *answers)
+{
+    CLEANUP(resolved_release) struct resolved found = RESOLVED_INIT;
+    CLEANUP(buf_release) struct buf path = BUF_INIT;
+    for (uint64_t i = 0; i < rounds; i++) {
+        bool follow = make_path(&random, guest->folder, &path);
+        int ret = resolve_path(&guest->root, guest->pid, AT_FDCWD, path.data, follow, &found, NULL);
+        buf_printf(answers, "%s, follow %d: %d %s %d %d %ju\n", path.data, follow, ret,
+                   buf_str(&found.path), found.exists, found.in_tree,
+                   (uintmax_t)(found.in_tree ? found.stat.st_ino : 0));
+    }
+}
+
+static bool forbid_openat2(void)
+{
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+    bool ok = context &&
+              seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0) == 0 &&
+              seccomp_load(context) == 0 && syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0) < 0 &&
+              errno == ENOSYS;
+    seccomp_release(context);
+    return ok;
+}
+
+/* In a process that the kernel has no openat2(2) for. */
+static void answer_all_without(struct random random, uint64_t rounds, const struct guest *guest,
+                               struct buf *answers)
+{
+    int status;
+    CLEANUP(io_close) int fd = memfd_create("answers", MFD_CLOEXEC);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!forbid_openat2())
+            _exit(1);
+        answer_all(random, rounds, guest, answers);
+        _exit(io_write_all(fd, answers->data, answers->len) < 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(io_read_all(fd, answers, 1 << 30), 0);
+}
+
+/* Also about what is not there, links of /proc, and in a root of the process's own. */
+static void walk_agrees_where_openat2_is_missing(void **state)
+{
+    (void)state;
+    uint64_t rounds;
+    need_root();
+    struct random random = random_start(&rounds);
+    static const struct {
+        unsigned long flags;
+        int (*enter)(const char *folder);
+        const char *then;
+    } guests[] = {{0, enter_chroot, NULL}, {CLONE_NEWNS, pivot, NULL}, {0, enter_chroot, "/etc"}};
+    for (size_t i = 0; i < sizeof guests / sizeof *guests; i++) {
+        CLEANUP(guest_stop)
+        struct guest guest = guest_start(guests[i].flags, guests[i].enter, guests[i].then);
+        CLEANUP(buf_release) struct buf at_once = BUF_INIT;
+        CLEANUP(buf_release) struct buf walked = BUF_INIT;
+        answer_all(random, rounds / 3, &guest, &at_once);
+        answer_all_without(random, rounds / 3, &guest, &walked);
+        const char *a = buf_str(&at_once), *b = buf_str(&walked);
+        size_t len;
+        while (len = strcspn(a, "\n"), *a && strncmp(a, b, len + 1) == 0) {
+            a += len + 1;
+            b += len + 1;
+        }
+        if (*a || *b || at_once.len == 0)
+            fail_msg("guest %zu: %.*s\nwalked: %.*s", i, (int)len, a, (int)strcspn(b, "\n"), b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +542,7 @@ int main(void)
         cmocka_unit_test(removed_working_folder_is_none),
         cmocka_unit_test(refusals_name_the_error_and_leave_the_result),
         cmocka_unit_test(kernel_agrees),
+        cmocka_unit_test(walk_agrees_where_openat2_is_missing),
     };
     return cmocka_run_group_tests_name("resolve", tests, NULL, NULL);
 }
