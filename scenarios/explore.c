@@ -311,6 +311,8 @@ static void on_played(void *context, size_t job)
     search->found->n_runs += search->jobs[job].n_runs;
     if (search->jobs[job].real) /* it may be there before what it is held against */
         return;
+    if (!search->jobs[job].reruns)
+        search->found->alone_ms[search->found->n_alone++ > 0] = io_now_ms();
     item->ending = search->jobs[job].ending;
     item->retried = item->ending.execs > search->found->undisturbed_execs;
     if (!item->real && item->ending.claim > CLAIM_BROKEN &&
