@@ -47,6 +47,7 @@ void guest_main_ended(struct guest *guest)
         guest->last_pid_ns_fd = steal_fd(&guest->main_pid_ns_fd);
     }
     io_close(&guest->main_mnt_ns_fd);
+    io_close(&guest->main_root_fd);
 }
 
 void guest_process_release(struct guest_process *process)
@@ -82,7 +83,9 @@ static void child_reset(void)
 static int child_enter(const struct guest *guest, struct err *err)
 {
     if (guest->main_pid > 0) {
-        if (setns(guest->main_mnt_ns_fd, CLONE_NEWNS) < 0 || chdir("/") < 0)
+        /* In a chroot, the namespace's own root is not the container's but the host's. */
+        if (setns(guest->main_mnt_ns_fd, CLONE_NEWNS) < 0 || fchdir(guest->main_root_fd) < 0 ||
+            chroot(".") < 0)
             return err_set(err, errno, "join the container");
         return 0;
     }
@@ -306,11 +309,11 @@ static pid_t fork_into(const struct guest *guest, int pid_ns_fd)
     return pid;
 }
 
-static int open_ns(pid_t pid, const char *name)
+static int open_of(pid_t pid, const char *name, int flags)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return open(path, flags | O_CLOEXEC);
 }
 
 static void main_child(const struct guest *guest, int report_fd)
@@ -355,9 +358,10 @@ int guest_start_main(struct guest *guest, struct err *err)
                         "start the main command: %s",
                         n == (ssize_t)sizeof failure ? failure.text : "no report");
     guest->main_pid = pid;
-    guest->main_pid_ns_fd = open_ns(pid, "pid");
-    guest->main_mnt_ns_fd = open_ns(pid, "mnt");
-    if (guest->main_pid_ns_fd < 0 || guest->main_mnt_ns_fd < 0)
+    guest->main_pid_ns_fd = open_of(pid, "ns/pid", O_RDONLY);
+    guest->main_mnt_ns_fd = open_of(pid, "ns/mnt", O_RDONLY);
+    guest->main_root_fd = open_of(pid, "root", O_PATH | O_DIRECTORY);
+    if (guest->main_pid_ns_fd < 0 || guest->main_mnt_ns_fd < 0 || guest->main_root_fd < 0)
         return err_set(err, errno, "open the container's namespaces");
     return 0;
 }

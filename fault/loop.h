@@ -9,6 +9,7 @@
 #ifndef KILLPOINT_LOOP_H
 #define KILLPOINT_LOOP_H
 
+#include <signal.h>
 #include <stddef.h>
 
 #include "io.h"
@@ -31,6 +32,8 @@ struct timer {
 struct loop {
     int epoll_fd;
     int signal_fd;
+    sigset_t signals; /* what signal_fd reads */
+    size_t watches;
     bool stopped;
     struct timer *timers; /* soonest first */
     void (*on_child)(struct loop *loop, pid_t pid, int status);

@@ -103,8 +103,9 @@ int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err)
     return 0;
 }
 
-void tracer_tell_execs(const struct tracee *tracee)
+void tracer_tell_execs(struct tracee *tracee)
 {
+    tracee->no_end = false;
     ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS_OF_THREADS);
 }
 
@@ -203,6 +204,7 @@ static void adopt(struct tracer *tracer, struct tracee *parent, pid_t tid)
     }
     child->announced = true;
     child->tree = parent->tree;
+    child->no_end = parent->no_end && child->tid == child->process; /* options are inherited */
     if (!child->lineage)
         child->lineage = make_lineage(parent->lineage ? parent->lineage : "/0", number);
     if (parent->freezing)
@@ -230,13 +232,16 @@ static struct tracee *add_unannounced(struct tracer *tracer, pid_t tid)
 
 /*
  * The event's message. A tracee that was killed in this stop may stand in its exit stop by
- * now, whose message is another; what the tracee stands in after the reading tells.
+ * now, if it has one, whose message is another; what it stands in after the reading tells.
  */
 static int read_message(const struct tracee *tracee, int event, unsigned long *ret_message)
 {
     siginfo_t stop;
-    if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, ret_message) < 0 ||
-        ptrace(PTRACE_GETSIGINFO, tracee->tid, 0L, &stop) < 0)
+    if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0L, ret_message) < 0)
+        return -errno;
+    if (tracee->no_end)
+        return 0;
+    if (ptrace(PTRACE_GETSIGINFO, tracee->tid, 0L, &stop) < 0)
         return -errno;
     return stop.si_code >> 8 == event ? 0 : -ESRCH;
 }
@@ -288,7 +293,7 @@ static void take_event(struct tracer *tracer, struct tracee *tracee, int event)
         if ((pid_t)message != tracee->tid)
             drop(tracer, (pid_t)message);
         tracee->exiting = false;
-        ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS);
+        tracee->no_end = ptrace(PTRACE_SETOPTIONS, tracee->tid, 0L, OPTIONS) == 0;
         if (wants_hooks(tracer, tracee)) {
             tracer_resume(tracer, tracee, tracer->hooks->began(tracer, tracee, true));
             return;

@@ -49,6 +49,7 @@ struct tracee {
     bool exiting;  /* runs nothing more; of a process with threads, whose first one's end is told
                       when all threads ended */
     bool freezing; /* to be left in its next stop */
+    bool no_end;   /* its end is told by wait(2) alone, never by a stop before it */
     struct tracee *next;
 };
 
@@ -92,7 +93,7 @@ void tracer_release(struct tracer *tracer);
 int tracer_seize(struct tracer *tracer, pid_t pid, int tree, struct err *err);
 
 /* The tracee stands: its next execve, and its children's, will be told by began(). */
-void tracer_tell_execs(const struct tracee *tracee);
+void tracer_tell_execs(struct tracee *tracee);
 
 /* Takes one status of waitpid(-1, __WALL). */
 enum tracer_result tracer_status(struct tracer *tracer, pid_t pid, int status);

@@ -192,6 +192,26 @@ static void symlinked_parent_cannot_leave_the_guest(void **state)
     run_release(&done);
 }
 
+/* The namespace's own root is the host's there, and who joins it must not land in it. */
+static void guest_of_a_chrooted_caller_is_no_host(void **state)
+{
+    (void)state;
+    need_root();
+    struct run done = run_sh(
+        "export M=\"$KILLPOINT_STATE/root\" MARK=/var/tmp/mark-$$; mkdir \"$M\" || exit 90\n"
+        "unshare -m --propagation private sh -c 'mount --rbind / \"$M\" && exec chroot \"$M\" sh "
+        "-c \"\n"
+        "smolvm machine create c --image %s >/dev/null && smolvm machine start --name c >/dev/null "
+        "&&\n"
+        "smolvm machine exec --name c -- sh -c \\\"echo in >$MARK; cat $MARK\\\"; status=\\$?\n"
+        "smolvm machine delete c -f >/dev/null; exit \\$status\"'\n"
+        "status=$?; rmdir \"$M\"; rm \"$MARK\" 2>/dev/null && exit 91; exit $status",
+        some_layout());
+    check_success(&done);
+    assert_string_equal(done.out, "in\n");
+    run_release(&done);
+}
+
 static void killed_client_dies_and_is_journaled_once(void **state)
 {
     (void)state;
@@ -398,6 +418,7 @@ int main(void)
         TEST(copies_have_their_bytes_mode_and_owner),
         TEST(failed_download_leaves_a_device_alone),
         TEST(symlinked_parent_cannot_leave_the_guest),
+        TEST(guest_of_a_chrooted_caller_is_no_host),
         TEST(killed_client_dies_and_is_journaled_once),
         TEST(client_killed_from_outside_is_journaled_by_the_machine),
         TEST(vm_that_dies_takes_the_output_and_the_machine),
