@@ -40,6 +40,7 @@ void call_words_row(struct call *call, const struct reply_row *row)
     reply_apply_docker(row, &subject, kind, &call->reply);
 }
 
+#define DAEMON "Error response from daemon: "
 /* containerd's guess, which is part of the text. */
 #define NOT_A_FOLDER                                                                               \
     ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified "   \
@@ -52,6 +53,11 @@ static void explain_docker_failure(struct call *call)
     struct buf *out = &call->reply.out;
     bool missing = failure->errnum == ENOENT;
     CLEANUP(io_free) char *why = lower_error(failure->errnum);
+    if (failure->stage == GUEST_USER) { /* that is the daemon's to know */
+        call->reply.status = 1;
+        buf_printf(&call->reply.err, DAEMON "%s\n", failure->text);
+        return;
+    }
     if (failure->stage == GUEST_EXECUTE && failure->errnum == ENOEXEC) {
         call->reply.status = 255;
         buf_printf(&call->reply.err, "exec %s: %s\n", call->argv[0], why);
@@ -97,7 +103,7 @@ void call_words_failure(struct call *call)
 static void explain_docker_copy(struct call *call)
 {
     CLEANUP(io_free) char *why = lower_error(call->result.errnum);
-    buf_add(&call->reply.err, "Error response from daemon: ");
+    buf_add(&call->reply.err, DAEMON);
     if (call->result.errnum == ENOTDIR)
         buf_add(&call->reply.err, "extraction point is not a directory\n");
     else if (call->result.errnum == ENOENT)

@@ -270,6 +270,8 @@ static void queue_request(struct wire *wire, const struct request *request)
         wire_pair(&pairs, "env", *at);
     if (request->cwd)
         wire_pair(&pairs, "cwd", request->cwd);
+    if (request->user)
+        wire_pair(&pairs, "user", request->user);
     if (request->guest_path)
         wire_pair(&pairs, "path", request->guest_path);
     if (request->docker)

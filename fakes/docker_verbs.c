@@ -88,15 +88,6 @@ static int take_running(struct smolvm_run *run, const char *word, bool exec)
 
 /* --- exec, cp ------------------------------------------------------------------------ */
 
-static bool is_root(const char *user)
-{
-    static const char *const roots[] = {"0", "root", "0:0", "root:root", "0:root", "root:0"};
-    for (size_t i = 0; user && i < sizeof roots / sizeof *roots; i++)
-        if (strcmp(user, roots[i]) == 0)
-            return true;
-    return !user;
-}
-
 /* `-e NAME` takes the caller's value, and nothing where there is none. */
 static char **copy_env(const char *const *items)
 {
@@ -132,8 +123,6 @@ static int play_exec(struct smolvm_run *run, const struct docker_args *args)
     int status = take_running(run, args->operands[0], true);
     if (status != 0)
         return status;
-    if (!is_root(args->user))
-        return refuse(run, "runs commands as root alone");
     if (args->tty && args->interactive && !isatty(STDIN_FILENO)) {
         buf_add(&run->err, "the input device is not a TTY\n");
         return 1;
@@ -143,6 +132,7 @@ static int play_exec(struct smolvm_run *run, const struct docker_args *args)
                               .argv = args->operands + 1,
                               .env = (const char *const *)env,
                               .cwd = args->workdir,
+                              .user = args->user,
                               .interactive = args->interactive,
                               .tty = args->tty,
                               .stream = true,
@@ -362,6 +352,20 @@ static int boot(struct smolvm_run *run, struct record *record)
     return state_update(run->state_path, record, &err) < 0 ? smolvm_run_own_error(run, &err) : 0;
 }
 
+static int stop_running(struct smolvm_run *run, bool by_rules)
+{
+    struct err err;
+    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
+    forced.status = -1;
+    int ret = by_rules
+                  ? client_stop_by_rules(run->state_path, run->machine, run->faults, &forced, &err)
+                  : client_stop(run->state_path, run->machine, &err);
+    take_forced(run, &forced);
+    if (ret < 0)
+        return smolvm_run_own_error(run, &err);
+    return forced.status >= 0 ? forced.status : 0;
+}
+
 static int play_create(struct smolvm_run *run, const struct docker_args *args)
 {
     return create(run, args);
@@ -389,7 +393,13 @@ static int start_one(struct smolvm_run *run, const struct docker_args *args, con
                      struct record *record)
 {
     (void)args;
-    int status = state_vmm_pid(run->state_path, run->machine) > 0 ? 0 : boot(run, record);
+    int status = 0;
+    if (!state_main_lives(run->state_path, run->machine)) {
+        if (state_vmm_pid(run->state_path, run->machine) > 0)
+            status = stop_running(run, false);
+        if (status == 0)
+            status = boot(run, record);
+    }
     if (status == 0)
         buf_printf(&run->out, "%s\n", word);
     return status;
@@ -397,26 +407,12 @@ static int start_one(struct smolvm_run *run, const struct docker_args *args, con
 
 /* --- stop, kill, rm ------------------------------------------------------------------- */
 
-static int stop_running(struct smolvm_run *run, bool by_rules)
-{
-    struct err err;
-    CLEANUP(reply_release) struct reply forced = REPLY_INIT;
-    forced.status = -1;
-    int ret = by_rules
-                  ? client_stop_by_rules(run->state_path, run->machine, run->faults, &forced, &err)
-                  : client_stop(run->state_path, run->machine, &err);
-    take_forced(run, &forced);
-    if (ret < 0)
-        return smolvm_run_own_error(run, &err);
-    return forced.status >= 0 ? forced.status : 0;
-}
-
 static int stop_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
                     struct record *record)
 {
     char id[RECORD_ID_SIZE];
     int status = 0;
-    if (state_vmm_pid(run->state_path, run->machine) > 0)
+    if (state_main_lives(run->state_path, run->machine))
         status = stop_running(run, args->verb == DOCKER_STOP);
     else if (args->verb == DOCKER_KILL) {
         record_id(record, id);
@@ -434,15 +430,15 @@ static int remove_one(struct smolvm_run *run, const struct docker_args *args, co
 {
     struct err err;
     (void)record;
-    bool running = state_vmm_pid(run->state_path, run->machine) > 0;
-    if (running && !args->force) {
+    if (state_main_lives(run->state_path, run->machine) && !args->force) {
         buf_printf(&run->err,
                    DAEMON "cannot remove container \"%s\": container is running: stop the "
                           "container before removing or force remove\n",
                    run->machine);
         return 1;
     }
-    int status = running ? stop_running(run, false) : 0;
+    bool kept = state_vmm_pid(run->state_path, run->machine) > 0;
+    int status = kept ? stop_running(run, false) : 0;
     if (status != 0)
         return status;
     if (state_remove(run->state_path, run->machine, &err) < 0)
@@ -495,13 +491,15 @@ static int play_rm(struct smolvm_run *run, const struct docker_args *args)
 /* Adds what the template asks for. -ENOTSUP: one that is not built. */
 static int add_inspected(struct smolvm_run *run, const char *template, const struct record *record)
 {
-    bool running = state_vmm_pid(run->state_path, record->name) > 0;
+    bool running = state_main_lives(run->state_path, record->name);
     char id[RECORD_ID_SIZE];
     record_id(record, id);
     if (strcmp(template, "{{.State.Running}}") == 0)
         buf_printf(&run->out, "%s\n", running ? "true" : "false");
     else if (strcmp(template, "{{.State.Status}}") == 0)
         buf_printf(&run->out, "%s\n", running ? "running" : record->started ? "exited" : "created");
+    else if (strcmp(template, "{{.State.ExitCode}}") == 0) /* it only waits, so it was killed */
+        buf_printf(&run->out, "%d\n", record->started && !running ? 137 : 0);
     else if (strcmp(template, "{{.Id}}") == 0)
         buf_printf(&run->out, "%s\n", id);
     else if (strcmp(template, "{{.Name}}") == 0)
@@ -527,8 +525,8 @@ static int play_inspect(struct smolvm_run *run, const struct docker_args *args)
     if (ret < 0)
         return smolvm_run_own_error(run, &err);
     if (add_inspected(run, args->format, &record) < 0)
-        return refuse(run, "knows -f {{.State.Running}}, {{.State.Status}}, {{.Id}} and {{.Name}} "
-                           "alone");
+        return refuse(run, "knows -f {{.State.Running}}, {{.State.Status}}, {{.State.ExitCode}}, "
+                           "{{.Id}} and {{.Name}} alone");
     return 0;
 }
 
@@ -545,7 +543,7 @@ static int play_ps(struct smolvm_run *run, const struct docker_args *args)
         CLEANUP(record_release) struct record record = {0};
         char id[RECORD_ID_SIZE];
         if (state_read(run->state_path, names[i], &record, &err) < 0 ||
-            (!args->all && state_vmm_pid(run->state_path, names[i]) == 0))
+            (!args->all && !state_main_lives(run->state_path, names[i])))
             continue;
         record_id(&record, id);
         buf_printf(&run->out, "%.*s\n", by_name ? 255 : 12, by_name ? names[i] : id);

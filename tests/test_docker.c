@@ -56,8 +56,22 @@ static const struct row guest_rows[] = {
     {"root, folder, environment", NULL,
      "B=2 docker exec -u 0 -w /etc -e A=1 -e B -e C tt sh -c 'id -u; pwd; echo $A$B${C-no}'", 0,
      "0\n/etc\n12no\n", ""},
-    {"another user", NULL, "docker exec -u www-data tt id", 2, "",
-     "error: this fake docker runs commands as root alone\n"},
+    {"a user by name", NULL, "docker exec -u www-data tt sh -c 'id; echo $HOME'", 0,
+     "uid=33(www-data) gid=33(www-data) groups=33(www-data)\n/var/www\n", ""},
+    {"a number that nobody has", NULL, "docker exec -u 12345 tt sh -c 'id; echo $HOME'", 0,
+     "uid=12345 gid=0(root) groups=0(root)\n/\n", ""},
+    {"two numbers", NULL, "docker exec -u 12345:55 tt id", 0, "uid=12345 gid=55 groups=55\n", ""},
+    {"another group", NULL, "docker exec -u www-data:root tt id", 0,
+     "uid=33(www-data) gid=0(root) groups=0(root)\n", ""},
+    {"a user may not do what root may", NULL, "docker exec -u www-data tt sh -c ': >/root/x'", 2,
+     "", "sh: 1: cannot create /root/x: Permission denied\n"},
+    {"no such user", NULL, "docker exec -u nobodyx tt id", 1, "",
+     "Error response from daemon: unable to find user nobodyx: no matching entries in passwd "
+     "file\n"},
+    {"no such group", NULL, "docker exec -u www-data:nogrp tt id", 1, "",
+     "Error response from daemon: unable to find group nogrp: no matching entries in group file\n"},
+    {"no such number", NULL, "docker exec -u 99999999999 tt id", 1, "",
+     "Error response from daemon: uids and gids must be in range 0-2147483647\n"},
     {"stdin with -i alone", NULL, "echo hi | docker exec -i tt cat; echo no | docker exec tt cat",
      0, "hi\n", ""},
     {"no such program", NULL, "docker exec tt nope", 127,
@@ -117,8 +131,8 @@ static const struct row guest_rows[] = {
      "docker exec $(docker ps -q) echo a; docker inspect -f '{{.Name}}' $(docker ps -q)", 0,
      "a\n/tt\n", ""},
     {"not inspected", NULL, "docker inspect -f '{{.Image}}' tt", 2, "",
-     "error: this fake docker knows -f {{.State.Running}}, {{.State.Status}}, {{.Id}} and "
-     "{{.Name}} alone\n"},
+     "error: this fake docker knows -f {{.State.Running}}, {{.State.Status}}, "
+     "{{.State.ExitCode}}, {{.Id}} and {{.Name}} alone\n"},
     {"rm of a running one", NULL, "docker rm tt", 1, "",
      "Error response from daemon: cannot remove container \"tt\": container is running: stop the "
      "container before removing or force remove\n"},
@@ -150,6 +164,18 @@ static const struct row guest_rows[] = {
     {"and the container is over with it", NULL,
      "docker exec tt true 2>&1 | sed 's/[0-9a-f]\\{64\\}/ID/'", 0,
      "Error response from daemon: container ID is not running\n", ""},
+    {"which inspect and ps know", NULL,
+     "docker inspect -f '{{.State.Running}}' tt; docker inspect -f '{{.State.Status}}' tt; "
+     "docker inspect -f '{{.State.ExitCode}}' tt; docker ps -q; docker ps -a --format '{{.Names}}'",
+     0, "false\nexited\n137\ntt\n", ""},
+    {"kill has nobody to kill", NULL,
+     "docker kill tt 2>&1 | sed 's/[0-9a-f]\\{64\\}/ID/'; docker stop tt", 0,
+     "Error response from daemon: cannot kill container: tt: container ID is not running\ntt\n",
+     ""},
+    {"a copy goes on", NULL, "docker cp /etc/passwd tt:/root/x", 0, "", ""},
+    {"start begins it anew", NULL,
+     "docker start tt; docker exec tt test -e /root/x; docker inspect -f '{{.State.ExitCode}}' tt",
+     0, "tt\n0\n", ""},
 };
 
 static void without_a_container(void **state)
