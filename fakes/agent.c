@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -165,7 +166,9 @@ static void download(const struct agent_job *job, struct agent_result *result)
         fail(result, S_ISDIR(st.st_mode) ? EISDIR : EINVAL, "read file: failed to read",
              job->guest_path);
     else {
-        int ret = copy_bytes(fd, job->host_fd, &result->size_bytes);
+        int ret = ftruncate(job->host_fd, 0) < 0 && errno != EINVAL ? -errno : 0;
+        if (ret == 0)
+            ret = copy_bytes(fd, job->host_fd, &result->size_bytes);
         if (ret < 0)
             fail(result, -ret, "read file: failed to read", job->guest_path);
     }
@@ -218,7 +221,7 @@ static void upload_docker(const struct agent_job *job, struct agent_result *resu
     CLEANUP(io_free) char *target = docker_target(job);
     int ret = write_docker(job, target, &result->size_bytes);
     if (ret < 0)
-        fail_docker(result, -ret, target);
+        fail_docker(result, -ret, ret == -ENOENT ? dirname(target) : target);
 }
 
 static void download_docker(const struct agent_job *job, struct agent_result *result)

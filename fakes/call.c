@@ -309,6 +309,7 @@ static int spawn(struct call *call, const struct filter *filter, struct err *err
     struct guest_command command = {.argv = call->argv,
                                     .env = call->env,
                                     .cwd = call->cwd,
+                                    .user = call->user,
                                     .interactive = call->interactive,
                                     .tty = call->tty,
                                     .agent = call->kind == RULE_CP ? &job : NULL,

@@ -52,7 +52,7 @@ struct call {
     struct watch connection;
     struct buf request; /* the strings below point into it */
     const char **argv, **env, **cli_argv;
-    const char *cwd, *faults_text, *guest_path;
+    const char *cwd, *user, *faults_text, *guest_path;
     const char *docker; /* as in client.h */
     int64_t timeout_ms;
     bool upload, interactive, tty, stream;

@@ -146,6 +146,8 @@ static int parse_request(struct call *call)
             call->cli_argv = add_string(call->cli_argv, &n_cli, value);
         else if (strcmp(key, "cwd") == 0)
             call->cwd = value;
+        else if (strcmp(key, "user") == 0)
+            call->user = value;
         else if (strcmp(key, "faults") == 0)
             call->faults_text = value;
         else if (strcmp(key, "path") == 0)

@@ -270,6 +270,8 @@ static void queue_request(struct wire *wire, const struct request *request)
         wire_pair(&pairs, "env", *at);
     if (request->cwd)
         wire_pair(&pairs, "cwd", request->cwd);
+    if (request->user)
+        wire_pair(&pairs, "user", request->user);
     if (request->guest_path)
         wire_pair(&pairs, "path", request->guest_path);
     if (request->docker)
@@ -290,7 +292,8 @@ struct session {
     const struct request *request;
     struct wire wire;
     int host_fd;
-    bool in_open; /* stdin is to be read */
+    bool host_is_new; /* made by us */
+    bool in_open;     /* stdin is to be read */
     bool done;
     struct reply *reply;
 };
@@ -322,6 +325,15 @@ static void fail_host_file(struct session *session, const char *what)
     session->done = true;
 }
 
+/* What is there is cut by the agent (agent.h), once it has something to send. */
+static int make_host_file(struct session *session)
+{
+    const char *path = session->request->host_path;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    session->host_is_new = fd >= 0;
+    return fd < 0 && errno == EEXIST ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : fd;
+}
+
 /* The real client opens its file only once the machine has answered. */
 static void send_host_file(struct session *session)
 {
@@ -329,8 +341,7 @@ static void send_host_file(struct session *session)
     bool upload = request->verb == CLIENT_UPLOAD;
     struct stat st;
     session->host_fd =
-        upload ? open(request->host_path, O_RDONLY | O_CLOEXEC)
-               : open(request->host_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        upload ? open(request->host_path, O_RDONLY | O_CLOEXEC) : make_host_file(session);
     if (session->host_fd < 0 || fstat(session->host_fd, &st) < 0)
         fail_host_file(session, upload ? "read" : "create");
     else if (upload && S_ISDIR(st.st_mode)) {
@@ -435,13 +446,17 @@ static void lose_vm(struct session *session, const char *name)
 {
     const struct request *request = session->request;
     bool exec = request->verb == CLIENT_EXEC;
-    enum reply_mode mode = request->docker && exec                ? REPLY_DOCKER_EXEC
-                           : request->docker                      ? REPLY_DOCKER
-                           : request->interactive || request->tty ? REPLY_INTERACTIVE
-                           : request->stream                      ? REPLY_STREAM
-                                                                  : REPLY_BUFFERED;
+    enum reply_mode mode = request->interactive || request->tty ? REPLY_INTERACTIVE
+                           : request->stream                    ? REPLY_STREAM
+                                                                : REPLY_BUFFERED;
     struct reply *reply = session->reply;
-    reply_apply(reply_find("lost"), name, mode, reply);
+    const struct reply_subject subject = {name, name, request->guest_path,
+                                          request->verb == CLIENT_UPLOAD};
+    if (request->docker)
+        reply_apply_docker(reply_find("lost"), &subject, exec ? REPLY_DOCKER_EXEC : REPLY_DOCKER_CP,
+                           reply);
+    else
+        reply_apply(reply_find("lost"), name, mode, reply);
     if (reply->written)
         io_write_all(STDERR_FILENO, buf_str(&reply->err), reply->err.len);
 }
@@ -485,10 +500,7 @@ int client_call(const char *state_path, const char *name, const struct request *
     int ret = converse(&session, name);
     if (session.wire.ended)
         wait_for_end(state_path, name);
-    /* Only a file: a device, as /dev/null, is the host's and stays. */
-    struct stat st;
-    if (request->verb == CLIENT_DOWNLOAD && session.host_fd >= 0 && reply.status != 0 &&
-        !session.wire.ended && fstat(session.host_fd, &st) == 0 && S_ISREG(st.st_mode))
+    if (session.host_is_new && reply.status != 0 && !session.wire.ended)
         unlink(request->host_path);
     io_close(&session.host_fd);
     reply.fd = steal_fd(&session.wire.fd);

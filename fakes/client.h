@@ -21,6 +21,7 @@ struct request {
     const char *const *argv;
     const char *const *env; /* K=V, NULL-terminated, after the container's and the record's */
     const char *cwd;        /* NULL: the record's */
+    const char *user;       /* as in guest_user.h */
     int64_t timeout_ms;     /* 0: none */
     bool interactive;       /* forward stdin_fd to the command */
     bool tty;               /* the command gets a terminal */

@@ -29,38 +29,31 @@ static const struct flag {
     {ON(INSPECT), 'f', "format", KIND_TEXT, FIELD(format)},
     {ON(PS), 0, "format", KIND_TEXT, FIELD(format)},
     {ON(PS), 'a', "all", KIND_SWITCH, FIELD(all)},
-    {ON(STOP), 't', "time", KIND_TEXT, FIELD(ignored)},
+    {ON(STOP), 't', "timeout", KIND_TEXT, FIELD(ignored)},
+    {ON(STOP), 0, "time", KIND_TEXT, FIELD(old_time)},
     {ON(KILL), 's', "signal", KIND_TEXT, FIELD(signal)},
     {ON(RM), 'f', "force", KIND_SWITCH, FIELD(force)},
 };
 
 static const struct verb {
     enum docker_verb verb;
-    const char *word, *tail, *about;
+    const char *word, *tail;
     size_t min, max; /* operands */
     bool ends_flags; /* the first operand does */
 } verbs[] = {
-    {DOCKER_CREATE, "create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", 1,
-     SIZE_MAX, true},
-    {DOCKER_RUN, "run", "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-     "Create and run a new container from an image", 1, SIZE_MAX, true},
-    {DOCKER_START, "start", "[OPTIONS] CONTAINER [CONTAINER...]",
-     "Start one or more stopped containers", 1, SIZE_MAX, false},
-    {DOCKER_EXEC, "exec", "[OPTIONS] CONTAINER COMMAND [ARG...]",
-     "Execute a command in a running container", 2, SIZE_MAX, true},
+    {DOCKER_CREATE, "create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", 1, SIZE_MAX, true},
+    {DOCKER_RUN, "run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", 1, SIZE_MAX, true},
+    {DOCKER_START, "start", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
+    {DOCKER_EXEC, "exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", 2, SIZE_MAX, true},
     {DOCKER_CP, "cp",
      "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- "
      "CONTAINER:DEST_PATH",
-     "Copy files/folders between a container and the local filesystem", 2, 2, false},
-    {DOCKER_INSPECT, "inspect", "[OPTIONS] NAME|ID [NAME|ID...]",
-     "Return low-level information on Docker objects", 1, SIZE_MAX, false},
-    {DOCKER_PS, "ps", "[OPTIONS]", "List containers", 0, 0, false},
-    {DOCKER_STOP, "stop", "[OPTIONS] CONTAINER [CONTAINER...]",
-     "Stop one or more running containers", 1, SIZE_MAX, false},
-    {DOCKER_KILL, "kill", "[OPTIONS] CONTAINER [CONTAINER...]",
-     "Kill one or more running containers", 1, SIZE_MAX, false},
-    {DOCKER_RM, "rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove one or more containers", 1,
-     SIZE_MAX, false},
+     2, 2, false},
+    {DOCKER_INSPECT, "inspect", "[OPTIONS] NAME|ID [NAME|ID...]", 1, SIZE_MAX, false},
+    {DOCKER_PS, "ps", "[OPTIONS]", 0, 0, false},
+    {DOCKER_STOP, "stop", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
+    {DOCKER_KILL, "kill", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
+    {DOCKER_RM, "rm", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
@@ -86,9 +79,17 @@ struct parse {
     struct buf *text;
 };
 
-static int see_help(struct parse *parse)
+static void add_usage(struct parse *parse, const char *lead)
 {
-    buf_printf(parse->text, "See 'docker %s --help'.\n", parse->verb->word);
+    const struct verb *verb = parse->verb;
+    buf_printf(parse->text,
+               "\nUsage:  docker %s %s\n\n%s 'docker %s --help' for more information\n", verb->word,
+               verb->tail, lead, verb->word);
+}
+
+static int bad_flag(struct parse *parse)
+{
+    add_usage(parse, "Run");
     return EXIT_FLAG;
 }
 
@@ -122,7 +123,7 @@ static int read_word(struct parse *parse, const char *const **at)
     const struct flag *flag = find_flag(parse, 0, word, len);
     if (!flag) {
         buf_printf(parse->text, "unknown flag: --%.*s\n", (int)len, word);
-        return see_help(parse);
+        return bad_flag(parse);
     }
     if (flag->kind == KIND_SWITCH) {
         bool on = strcmp(word + len, "=false") != 0;
@@ -133,7 +134,7 @@ static int read_word(struct parse *parse, const char *const **at)
     const char *value = word[len] ? word + len + 1 : *++*at;
     if (!value) {
         buf_printf(parse->text, "flag needs an argument: --%s\n", flag->word);
-        return see_help(parse);
+        return bad_flag(parse);
     }
     take_value(parse, flag, value);
     return 0;
@@ -147,7 +148,7 @@ static int read_letters(struct parse *parse, const char *const **at)
         const struct flag *flag = find_flag(parse, *letter, NULL, 0);
         if (!flag) {
             buf_printf(parse->text, "unknown shorthand flag: '%c' in -%s\n", *letter, letter);
-            return see_help(parse);
+            return bad_flag(parse);
         }
         if (flag->kind == KIND_SWITCH) {
             *((bool *)parse->args + flag->field) = true;
@@ -156,7 +157,7 @@ static int read_letters(struct parse *parse, const char *const **at)
         const char *value = letter[1] ? letter + 1 + (letter[1] == '=') : *++*at;
         if (!value) {
             buf_printf(parse->text, "flag needs an argument: '%c' in -%s\n", *letter, letter);
-            return see_help(parse);
+            return bad_flag(parse);
         }
         take_value(parse, flag, value);
         return 0;
@@ -190,13 +191,11 @@ static int check_count(struct parse *parse)
     if (n >= verb->min && n <= verb->max)
         return 0;
     if (verb->max == 0)
-        buf_printf(parse->text, "\"docker %s\" accepts no arguments.\n", verb->word);
+        buf_printf(parse->text, "docker: 'docker %s' accepts no arguments\n", verb->word);
     else
-        buf_printf(parse->text, "\"docker %s\" requires %s %zu argument%s.\n", verb->word,
-                   verb->min == verb->max ? "exactly" : "at least", verb->min,
-                   verb->min == 1 ? "" : "s");
-    see_help(parse);
-    buf_printf(parse->text, "\nUsage:  docker %s %s\n\n%s\n", verb->word, verb->tail, verb->about);
+        buf_printf(parse->text, "docker: 'docker %s' requires %s%zu argument%s\n", verb->word,
+                   verb->min == verb->max ? "" : "at least ", verb->min, verb->min == 1 ? "" : "s");
+    add_usage(parse, verb->max == SIZE_MAX ? "See" : "Run");
     return EXIT_USAGE;
 }
 
@@ -208,7 +207,10 @@ int docker_args_parse(const char *const *argv, struct docker_args *ret_args, str
         if (strcmp(verbs[i].word, word) == 0)
             parse.verb = &verbs[i];
     if (!parse.verb) {
-        buf_printf(text, "docker: '%s' is not a docker command.\nSee 'docker --help'\n", word);
+        buf_printf(
+            text,
+            "docker: unknown command: docker %s\n\nRun 'docker --help' for more information\n",
+            word);
         return EXIT_USAGE;
     }
     size_t count = 0;
@@ -220,5 +222,7 @@ int docker_args_parse(const char *const *argv, struct docker_args *ret_args, str
     if (!ret_args->env || !ret_args->operands)
         abort();
     int ret = read_arguments(&parse, argv + 2);
+    if (ret == 0 && ret_args->old_time)
+        buf_add(text, "Flag --time has been deprecated, use --timeout instead\n");
     return ret != 0 ? ret : check_count(&parse);
 }

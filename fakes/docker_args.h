@@ -7,7 +7,7 @@
  * `--user=X` are read; `--` ends the flags. exec, run and create stop reading flags at the first
  * argument. Other verbs and flags of the real CLI are refused as unknown.
  *
- * Source: docker/cli 26.1, cli/command/container, cli/required.go.
+ * Source: docker/cli 28.2, cli/command/container, cli/required.go.
  */
 #ifndef KILLPOINT_DOCKER_ARGS_H
 #define KILLPOINT_DOCKER_ARGS_H
@@ -32,7 +32,7 @@ enum docker_verb {
  * gathered. */
 struct docker_args {
     enum docker_verb verb;
-    const char *name, *user, *workdir, *format, *signal, *ignored;
+    const char *name, *user, *workdir, *format, *signal, *ignored, *old_time;
     const char **env;
     const char **operands; /* NULL-terminated */
     size_t n_operands;

@@ -1,6 +1,6 @@
 /*
  * docker: the fake of the CLI. Reads the command line and the environment as smolvm_main.c does,
- * but for SMOLVM_FAKE_VERSION: it is docker 26.1.
+ * but for SMOLVM_FAKE_VERSION: it is docker 28.
  */
 #include <errno.h>
 #include <signal.h>

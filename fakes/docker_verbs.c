@@ -1,5 +1,6 @@
 #include "docker_verbs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 #define DAEMON "Error response from daemon: "
 #define EXIT_DAEMON 125 /* `run` */
+#define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+#define SEE_RUN "\nRun 'docker run --help' for more information\n"
 #define TAR_BLOCK UINT64_C(512)
 
 static int refuse(struct smolvm_run *run, const char *what)
@@ -51,14 +54,16 @@ static int find_container(struct smolvm_run *run, const char *word, struct recor
 }
 
 /* Sets run->machine; if there is none such, says so and returns the exit status. */
-static int take_container(struct smolvm_run *run, const char *word, struct record *ret_record)
+static int take_container(struct smolvm_run *run, const char *word, bool kill,
+                          struct record *ret_record)
 {
     struct err err;
     int ret = find_container(run, word, ret_record, &err);
     free(run->machine);
     run->machine = io_format("%s", ret == 0 ? ret_record->name : word);
     if (ret == -ENOENT)
-        buf_printf(&run->err, DAEMON "No such container: %s\n", word);
+        buf_printf(&run->err, DAEMON "%s%s%sNo such container: %s\n",
+                   kill ? "cannot kill container: " : "", kill ? word : "", kill ? ": " : "", word);
     else if (ret == -EEXIST)
         buf_printf(&run->err, DAEMON "Multiple IDs found with provided prefix: %s\n", word);
     else if (ret < 0)
@@ -71,7 +76,7 @@ static int take_running(struct smolvm_run *run, const char *word, bool exec)
 {
     CLEANUP(record_release) struct record record = {0};
     char id[RECORD_ID_SIZE];
-    int status = take_container(run, word, &record);
+    int status = take_container(run, word, false, &record);
     if (status != 0 || state_vmm_pid(run->state_path, run->machine) > 0)
         return status;
     if (!exec)
@@ -82,15 +87,6 @@ static int take_running(struct smolvm_run *run, const char *word, bool exec)
 }
 
 /* --- exec, cp ------------------------------------------------------------------------ */
-
-static bool is_root(const char *user)
-{
-    static const char *const roots[] = {"0", "root", "0:0", "root:root", "0:root", "root:0"};
-    for (size_t i = 0; user && i < sizeof roots / sizeof *roots; i++)
-        if (strcmp(user, roots[i]) == 0)
-            return true;
-    return !user;
-}
 
 /* `-e NAME` takes the caller's value, and nothing where there is none. */
 static char **copy_env(const char *const *items)
@@ -127,8 +123,6 @@ static int play_exec(struct smolvm_run *run, const struct docker_args *args)
     int status = take_running(run, args->operands[0], true);
     if (status != 0)
         return status;
-    if (!is_root(args->user))
-        return refuse(run, "runs commands as root alone");
     if (args->tty && args->interactive && !isatty(STDIN_FILENO)) {
         buf_add(&run->err, "the input device is not a TTY\n");
         return 1;
@@ -138,6 +132,7 @@ static int play_exec(struct smolvm_run *run, const struct docker_args *args)
                               .argv = args->operands + 1,
                               .env = (const char *const *)env,
                               .cwd = args->workdir,
+                              .user = args->user,
                               .interactive = args->interactive,
                               .tty = args->tty,
                               .stream = true,
@@ -164,15 +159,23 @@ static void say_copied(struct smolvm_run *run, const char *where)
     buf_printf(&run->err, " to %s\n", where);
 }
 
-/* Where a download goes, or the exit status. */
+/* With the working folder before it, as far as there is one. */
+static char *absolute(const char *path)
+{
+    CLEANUP(io_free) char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    while (cwd && strncmp(path, "./", 2) == 0)
+        path += 2;
+    return cwd ? io_format("%s/%s", cwd, path) : io_format("%s", path);
+}
+
+/* Where a download goes, or the exit status. dst is absolute. */
 static int host_target(struct smolvm_run *run, const char *dst, const char *guest, char **ret_path)
 {
     struct stat st;
     bool folder = stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
     const char *slash = strrchr(dst, '/');
-    CLEANUP(io_free)
-    char *parent = slash ? io_format("%.*s", (int)(slash - dst + 1), dst) : io_format(".");
-    if (!folder && (stat(parent, &st) < 0 || !S_ISDIR(st.st_mode))) {
+    CLEANUP(io_free) char *parent = io_format("%.*s", (int)(slash - dst), dst);
+    if (!folder && slash > dst && slash[1] && (stat(parent, &st) < 0 || !S_ISDIR(st.st_mode))) {
         buf_printf(&run->err, "invalid output path: directory \"%s\" does not exist\n", parent);
         return 1;
     }
@@ -185,8 +188,15 @@ static int check_source(struct smolvm_run *run, const char *src)
 {
     struct stat st;
     if (lstat(src, &st) < 0) {
-        buf_printf(&run->err, "lstat %s: %s\n", src,
-                   errno == ENOENT ? "no such file or directory" : strerror(errno));
+        const char *why = errno == ENOENT ? "no such file or directory" : strerror(errno);
+        CLEANUP(io_free) char *path = absolute(src);
+        char *slash = strrchr(path, '/');
+        *slash = '\0';
+        CLEANUP(io_free) char *folder = realpath(slash > path ? path : "/", NULL);
+        if (folder)
+            buf_printf(&run->err, "lstat %s/%s: %s\n", folder, slash + 1, why);
+        else
+            buf_printf(&run->err, "lstat %s: %s\n", path, why);
         return 1;
     }
     if (stat(src, &st) < 0 || !S_ISREG(st.st_mode))
@@ -214,12 +224,16 @@ static int play_cp(struct smolvm_run *run, const struct docker_args *args)
     const char *guest = from ? src : dst, *colon = from ? from : to;
     CLEANUP(io_free) char *word = io_format("%.*s", (int)(colon - guest), guest);
     CLEANUP(io_free) char *path = io_format("%s%s", colon[1] == '/' ? "" : "/", colon + 1);
-    int status = from ? 0 : check_source(run, src);
+    CLEANUP(io_free) char *host = NULL;
+    CLEANUP(io_free) char *shown = from ? absolute(dst) : io_format("%s", dst);
+    int status = from ? host_target(run, shown, path, &host) : check_source(run, src);
     if (status == 0)
         status = take_running(run, word, false);
-    CLEANUP(io_free) char *host = NULL;
-    if (status == 0 && from)
-        status = host_target(run, dst, path, &host);
+    size_t len = strlen(shown);
+    if (status == 0 && from && len > 1 && shown[len - 1] == '/' && access(shown, F_OK) < 0) {
+        buf_add(&run->err, "no such directory\n");
+        return 1;
+    }
     if (status != 0)
         return status;
     const char *slash = strrchr(src, '/');
@@ -231,7 +245,7 @@ static int play_cp(struct smolvm_run *run, const struct docker_args *args)
     /* Unless told so, it speaks to a terminal alone. */
     bool quiet = args->quiet || (!args->loud && !isatty(STDOUT_FILENO));
     if (status == 0 && !run->reply.killed && !quiet)
-        say_copied(run, dst);
+        say_copied(run, shown);
     return status;
 }
 
@@ -276,6 +290,14 @@ static int create(struct smolvm_run *run, const struct docker_args *args)
                             .env = copy_env(args->env),
                             .created_at = time(NULL)};
     run->machine = io_format("%s", record.name);
+    if (!record.name[0] || !record.name[1] || !isalnum((unsigned char)record.name[0]) ||
+        record.name[strspn(record.name, NAME_BYTES)]) {
+        buf_printf(&run->err,
+                   "%s" DAEMON "Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are "
+                   "allowed\n",
+                   prefix, record.name);
+        return 1;
+    }
     int ret = layout_for_image(image, &record.layout, &err);
     if (ret == -ENOENT) {
         buf_printf(&run->err,
@@ -330,41 +352,6 @@ static int boot(struct smolvm_run *run, struct record *record)
     return state_update(run->state_path, record, &err) < 0 ? smolvm_run_own_error(run, &err) : 0;
 }
 
-static int play_create(struct smolvm_run *run, const struct docker_args *args)
-{
-    return create(run, args);
-}
-
-static int play_run(struct smolvm_run *run, const struct docker_args *args)
-{
-    CLEANUP(record_release) struct record record = {0};
-    struct err err;
-    if (!args->detach)
-        return refuse(run, "runs containers with -d alone");
-    int status = create(run, args);
-    if (status == 1) {
-        buf_add(&run->err, "See 'docker run --help'.\n");
-        return EXIT_DAEMON;
-    }
-    if (status != 0)
-        return status;
-    if (smolvm_run_record(run, &record, &err) < 0)
-        return smolvm_run_own_error(run, &err);
-    return boot(run, &record);
-}
-
-static int start_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
-                     struct record *record)
-{
-    (void)args;
-    int status = state_vmm_pid(run->state_path, run->machine) > 0 ? 0 : boot(run, record);
-    if (status == 0)
-        buf_printf(&run->out, "%s\n", word);
-    return status;
-}
-
-/* --- stop, kill, rm ------------------------------------------------------------------- */
-
 static int stop_running(struct smolvm_run *run, bool by_rules)
 {
     struct err err;
@@ -379,12 +366,53 @@ static int stop_running(struct smolvm_run *run, bool by_rules)
     return forced.status >= 0 ? forced.status : 0;
 }
 
+static int play_create(struct smolvm_run *run, const struct docker_args *args)
+{
+    return create(run, args);
+}
+
+static int play_run(struct smolvm_run *run, const struct docker_args *args)
+{
+    CLEANUP(record_release) struct record record = {0};
+    struct err err;
+    if (!args->detach)
+        return refuse(run, "runs containers with -d alone");
+    int status = create(run, args);
+    if (status == 1) {
+        buf_add(&run->err, SEE_RUN);
+        return EXIT_DAEMON;
+    }
+    if (status != 0)
+        return status;
+    if (smolvm_run_record(run, &record, &err) < 0)
+        return smolvm_run_own_error(run, &err);
+    return boot(run, &record);
+}
+
+static int start_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
+                     struct record *record)
+{
+    (void)args;
+    int status = 0;
+    if (!state_main_lives(run->state_path, run->machine)) {
+        if (state_vmm_pid(run->state_path, run->machine) > 0)
+            status = stop_running(run, false);
+        if (status == 0)
+            status = boot(run, record);
+    }
+    if (status == 0)
+        buf_printf(&run->out, "%s\n", word);
+    return status;
+}
+
+/* --- stop, kill, rm ------------------------------------------------------------------- */
+
 static int stop_one(struct smolvm_run *run, const struct docker_args *args, const char *word,
                     struct record *record)
 {
     char id[RECORD_ID_SIZE];
     int status = 0;
-    if (state_vmm_pid(run->state_path, run->machine) > 0)
+    if (state_main_lives(run->state_path, run->machine))
         status = stop_running(run, args->verb == DOCKER_STOP);
     else if (args->verb == DOCKER_KILL) {
         record_id(record, id);
@@ -402,15 +430,15 @@ static int remove_one(struct smolvm_run *run, const struct docker_args *args, co
 {
     struct err err;
     (void)record;
-    bool running = state_vmm_pid(run->state_path, run->machine) > 0;
-    if (running && !args->force) {
+    if (state_main_lives(run->state_path, run->machine) && !args->force) {
         buf_printf(&run->err,
-                   DAEMON "cannot remove container \"/%s\": container is running: stop the "
+                   DAEMON "cannot remove container \"%s\": container is running: stop the "
                           "container before removing or force remove\n",
                    run->machine);
         return 1;
     }
-    int status = running ? stop_running(run, false) : 0;
+    bool kept = state_vmm_pid(run->state_path, run->machine) > 0;
+    int status = kept ? stop_running(run, false) : 0;
     if (status != 0)
         return status;
     if (state_remove(run->state_path, run->machine, &err) < 0)
@@ -427,7 +455,7 @@ static int for_each(struct smolvm_run *run, const struct docker_args *args,
     int status = 0;
     for (size_t i = 0; i < args->n_operands; i++) {
         CLEANUP(record_release) struct record record = {0};
-        int one = take_container(run, args->operands[i], &record);
+        int one = take_container(run, args->operands[i], args->verb == DOCKER_KILL, &record);
         bool missing = one == 1;
         if (one == 0)
             one = play(run, args, args->operands[i], &record);
@@ -463,13 +491,15 @@ static int play_rm(struct smolvm_run *run, const struct docker_args *args)
 /* Adds what the template asks for. -ENOTSUP: one that is not built. */
 static int add_inspected(struct smolvm_run *run, const char *template, const struct record *record)
 {
-    bool running = state_vmm_pid(run->state_path, record->name) > 0;
+    bool running = state_main_lives(run->state_path, record->name);
     char id[RECORD_ID_SIZE];
     record_id(record, id);
     if (strcmp(template, "{{.State.Running}}") == 0)
         buf_printf(&run->out, "%s\n", running ? "true" : "false");
     else if (strcmp(template, "{{.State.Status}}") == 0)
         buf_printf(&run->out, "%s\n", running ? "running" : record->started ? "exited" : "created");
+    else if (strcmp(template, "{{.State.ExitCode}}") == 0) /* it only waits, so it was killed */
+        buf_printf(&run->out, "%d\n", record->started && !running ? 137 : 0);
     else if (strcmp(template, "{{.Id}}") == 0)
         buf_printf(&run->out, "%s\n", id);
     else if (strcmp(template, "{{.Name}}") == 0)
@@ -495,8 +525,8 @@ static int play_inspect(struct smolvm_run *run, const struct docker_args *args)
     if (ret < 0)
         return smolvm_run_own_error(run, &err);
     if (add_inspected(run, args->format, &record) < 0)
-        return refuse(run, "knows -f {{.State.Running}}, {{.State.Status}}, {{.Id}} and {{.Name}} "
-                           "alone");
+        return refuse(run, "knows -f {{.State.Running}}, {{.State.Status}}, {{.State.ExitCode}}, "
+                           "{{.Id}} and {{.Name}} alone");
     return 0;
 }
 
@@ -513,7 +543,7 @@ static int play_ps(struct smolvm_run *run, const struct docker_args *args)
         CLEANUP(record_release) struct record record = {0};
         char id[RECORD_ID_SIZE];
         if (state_read(run->state_path, names[i], &record, &err) < 0 ||
-            (!args->all && state_vmm_pid(run->state_path, names[i]) == 0))
+            (!args->all && !state_main_lives(run->state_path, names[i])))
             continue;
         record_id(&record, id);
         buf_printf(&run->out, "%.*s\n", by_name ? 255 : 12, by_name ? names[i] : id);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "../fault/proc.h"
+#include "guest_user.h"
 #include "wire.h"
 
 #define CONTAINER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -276,11 +276,19 @@ static void child_run(const struct guest *guest, const struct guest_command *com
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
     struct rlimit files = {1024, 1024};
     setrlimit(RLIMIT_NOFILE, &files);
-    setgroups(0, NULL);
+    struct guest_user user;
+    ret = guest_user_find(command->user, &user, &err);
+    if (ret < 0)
+        child_fail(ends->report, GUEST_USER, -ret, &err);
+    ret = guest_user_become(&user, &err);
+    if (ret < 0)
+        child_fail(ends->report, GUEST_SETUP, -ret, &err);
+    char home[sizeof user.home + 8];
+    snprintf(home, sizeof home, "HOME=%s", user.home);
     const char *cwd = command->cwd ? command->cwd : guest->record->workdir;
     if (cwd && chdir(cwd) < 0)
         child_fail(ends->report, GUEST_CHDIR, errno, NULL);
-    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", "HOME=/root", NULL};
+    const char *const base[] = {"PATH=" CONTAINER_PATH, "TERM=xterm-256color", home, NULL};
     const char *const *const lists[] = {base, (const char *const *)guest->record->env,
                                         command->env};
     const char **env = merge_env(lists, 3);

@@ -44,18 +44,19 @@ int guest_start_main(struct guest *guest, struct err *err);
 /* The caller reaped main_pid: from now on no main command lives. */
 void guest_main_ended(struct guest *guest);
 
-enum guest_stage { GUEST_SETUP, GUEST_CHDIR, GUEST_EXECUTE };
+enum guest_stage { GUEST_SETUP, GUEST_USER, GUEST_CHDIR, GUEST_EXECUTE };
 
 struct guest_failure {
     enum guest_stage stage;
     int errnum;
-    char text[256]; /* of GUEST_SETUP */
+    char text[256]; /* of GUEST_SETUP and GUEST_USER */
 };
 
 struct guest_command {
     const char *const *argv; /* NULL: agent is run instead */
     const char *const *env;  /* K=V, after the container's and the record's; later ones win */
     const char *cwd;         /* NULL: the record's, else / */
+    const char *user;        /* as in guest_user.h */
     bool interactive;        /* stdin is a pipe, not /dev/null */
     bool tty;
     const struct agent_job *agent;

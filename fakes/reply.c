@@ -1,5 +1,6 @@
 #include "reply.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define AGENT_FAILED "Error: agent operation failed: "
@@ -38,36 +39,38 @@
     X("warned-killed", 137, true, WARNING, NULL, NULL, "RUST_LOG's default; E20, E1")
 
 #define SOCKET "/var/run/docker.sock"
-#define CONNECT                                                                                    \
-    "error during connect: Put "                                                                   \
-    "\"http://%2Fvar%2Frun%2Fdocker.sock/v1.45/containers/%s/archive\": "
+#define API "http://%2Fvar%2Frun%2Fdocker.sock/v1.50/containers/"
 #define DAEMON_GONE                                                                                \
     "Cannot connect to the Docker daemon at unix://" SOCKET ". Is the docker daemon running?\n"
+#define CONNECT "error during connect: "
 #define RESET "read unix @->" SOCKET ": read: connection reset by peer\n"
 #define NO_CONFIG                                                                                  \
     "WARNING: Error loading config file: open /root/.docker/config.json: permission denied\n"
 
 /*
- * docker's words for a row. Source: docker/cli cli/command/container/exec.go (255: the daemon
- * cannot be asked for the status), client/errors.go; moby daemon/exec.go, runc exec.go.
+ * docker's words for a row. %i: the container's id; %r: the request. A call is lost before its
+ * command has begun with status 1, and with 255 and no word while it runs: then the daemon cannot
+ * be asked for the status. Source: README.md, "What the real docker says".
  */
+struct docker_said {
+    int status;
+    const char *text; /* NULL: nothing of the kind */
+};
+
 static const struct docker_row {
     const char *name;
-    int exec_status;
-    const char *exec;
-    bool on_stdout;    /* the daemon says it where the command would have */
-    int status;        /* of other calls */
-    const char *other; /* NULL: nothing of the kind */
+    struct docker_said said[3]; /* by enum reply_docker */
 } docker_rows[] = {
-    {"lost", 255, "", false, 1, CONNECT "EOF\n"},
-    {"reset", 1, RESET, false, 1, CONNECT RESET},
-    {"not-running", 1, "Error response from daemon: container %s is not running\n", false, 0, NULL},
-    {"unreachable", 1, DAEMON_GONE, false, 1, DAEMON_GONE},
-    {"container-gone", 126,
-     "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown\r\n", true,
-     0, NULL},
-    {"warned", 0, NO_CONFIG, false, 0, NO_CONFIG},
-    {"warned-killed", 137, NO_CONFIG, false, 0, NULL},
+    {"lost", {{1, "unexpected EOF\n"}, {255, ""}, {1, CONNECT "%r: EOF\n"}}},
+    {"reset", {{1, CONNECT "%r: " RESET}, {1, RESET}, {1, CONNECT "%r: " RESET}}},
+    {"not-running",
+     {{1, "Error response from daemon: container %i is not running\n"},
+      {1, "Error response from daemon: container %i is not running\n"},
+      {0, NULL}}},
+    {"unreachable", {{1, DAEMON_GONE}, {1, DAEMON_GONE}, {1, DAEMON_GONE}}},
+    {"container-gone", {{1, "unable to upgrade to tcp, received 409\n"}, {0, NULL}, {0, NULL}}},
+    {"warned", {{0, NO_CONFIG}, {0, NO_CONFIG}, {0, NO_CONFIG}}},
+    {"warned-killed", {{137, NO_CONFIG}, {137, NO_CONFIG}, {0, NULL}}},
 };
 
 #define AS_ROW(name, status, keeps, text, stream, interactive, source)                             \
@@ -103,31 +106,61 @@ static void add_text(struct buf *buf, const char *text, const char *machine)
     }
 }
 
-static void apply_docker(const char *name, const char *machine, bool exec, struct reply *reply)
+/* As a part of a query. */
+static void add_escaped(struct buf *buf, const char *text, size_t len)
 {
-    for (size_t i = 0; i < sizeof docker_rows / sizeof *docker_rows; i++) {
-        const struct docker_row *row = &docker_rows[i];
-        const char *text = exec ? row->exec : row->other;
-        if (strcmp(row->name, name) != 0 || !text)
-            continue;
-        if (!exec)
-            buf_clear(&reply->err);
-        reply->status = exec ? row->exec_status : row->status;
-        add_text(exec && row->on_stdout ? &reply->out : &reply->err, text, machine);
+    for (size_t i = 0; i < len; i++)
+        if (isalnum((unsigned char)text[i]) || strchr("-_.~", text[i]))
+            buf_append(buf, text + i, 1);
+        else
+            buf_printf(buf, "%%%02X", (unsigned char)text[i]);
+}
+
+/* Method and address, as they stand in an error. */
+static void add_request(struct buf *buf, const struct reply_subject *subject)
+{
+    const char *path = subject->guest_path, *slash = path ? strrchr(path, '/') : NULL;
+    buf_add(buf, !path ? "Post" : subject->upload ? "Put" : "Get");
+    buf_add(buf, " \"" API);
+    buf_printf(buf, "%s%s", subject->name, path ? "/archive?" : "/exec");
+    if (path)
+        buf_add(buf, subject->upload ? "noOverwriteDirNonDir=true&path=" : "path=");
+    if (path && (!subject->upload || !slash))
+        add_escaped(buf, path, strlen(path));
+    else if (path)
+        add_escaped(buf, path, slash == path ? 1 : (size_t)(slash - path));
+    buf_add(buf, "\"");
+}
+
+void reply_apply_docker(const struct reply_row *row, const struct reply_subject *subject,
+                        enum reply_docker call, struct reply *reply)
+{
+    const struct docker_said *said = NULL;
+    for (size_t i = 0; i < sizeof docker_rows / sizeof *docker_rows; i++)
+        if (strcmp(docker_rows[i].name, row->name) == 0)
+            said = &docker_rows[i].said[call];
+    if (call == REPLY_DOCKER_CP)
+        buf_clear(&reply->err);
+    if (!said || !said->text) {
+        reply->status = 125;
+        buf_printf(&reply->err, "error: docker has no reply '%s' to this call\n", row->name);
         return;
     }
-    reply->status = 125;
-    buf_printf(&reply->err, "error: docker has no reply '%s' to %s\n", name,
-               exec ? "exec" : "this call");
+    reply->status = said->status;
+    for (const char *at = said->text; *at; at++)
+        if (strncmp(at, "%i", 2) == 0) {
+            buf_add(&reply->err, subject->id);
+            at++;
+        } else if (strncmp(at, "%r", 2) == 0) {
+            add_request(&reply->err, subject);
+            at++;
+        } else
+            buf_append(&reply->err, at, 1);
 }
 
 void reply_apply(const struct reply_row *row, const char *machine, enum reply_mode mode,
                  struct reply *reply)
 {
-    if (mode == REPLY_DOCKER || mode == REPLY_DOCKER_EXEC) {
-        apply_docker(row->name, machine, mode == REPLY_DOCKER_EXEC, reply);
-        return;
-    }
     const char *text = mode == REPLY_STREAM        ? row->stream
                        : mode == REPLY_INTERACTIVE ? row->interactive
                                                    : NULL;

@@ -398,3 +398,10 @@ pid_t state_vmm_pid(const char *state_path, const char *name)
         return 0;
     return (pid_t)strtol(buf_str(&text), NULL, 10);
 }
+
+bool state_main_lives(const char *state_path, const char *name)
+{
+    CLEANUP(io_free)
+    char *over = io_format("%s/machines/%s/" STATE_MAIN_OVER, state_path, name);
+    return state_vmm_pid(state_path, name) > 0 && access(over, F_OK) < 0;
+}

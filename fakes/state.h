@@ -77,6 +77,11 @@ int state_list(const char *state_path, char ***ret_names, struct err *err);
 /* The VMM's pid while the machine runs, 0 while it does not. */
 pid_t state_vmm_pid(const char *state_path, const char *name);
 
+/* In the machine's folder while its main command is over; the VMM keeps it so. */
+#define STATE_MAIN_OVER "main-over"
+/* True while the machine runs and its main command has not ended. */
+bool state_main_lives(const char *state_path, const char *name);
+
 /* STATE/machines/NAME, freed by the caller. */
 char *state_machine_path(const char *state_path, const char *name);
 

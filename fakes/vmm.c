@@ -63,6 +63,7 @@ void vmm_synced(struct vmm *vmm)
 
 static int start_main(struct vmm *vmm, struct err *err)
 {
+    unlinkat(vmm->machine_fd, STATE_MAIN_OVER, 0);
     int ret = guest_start_main(&vmm->guest, err);
     vmm->main_started_ms = io_now_ms();
     return ret;
@@ -162,6 +163,10 @@ static void on_child(struct loop *loop, pid_t pid, int status)
         return;
     if (pid == vmm->guest.main_pid) {
         guest_main_ended(&vmm->guest);
+        CLEANUP(io_close)
+        int over_fd =
+            openat(vmm->machine_fd, STATE_MAIN_OVER, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        (void)over_fd;
         return;
     }
     for (struct call *call = vmm->calls; call; call = call->next)

@@ -8,6 +8,7 @@
 #include "command.h"
 
 #define STATUS_SIGKILL 137 /* 128 + SIGKILL, as shells and drivers tell it */
+#define STATUS_DOCKER_LOST 255
 #define ARGV_MAX 10
 
 static bool succeeded(const struct command_result *result)
@@ -85,12 +86,50 @@ static void exec_argv(const struct provision *p, const char *argv[ARGV_MAX])
     memcpy(argv, p->driver == DRIVER_SMOLVM ? smolvm : docker, sizeof smolvm);
 }
 
-/* True for the driver's own last word on a lost reply: then no output of the guest came. */
+static bool starts_with(const char *line, const char *word)
+{
+    return strncmp(line, word, strlen(word)) == 0;
+}
+
+static bool ends_with(const char *line, const char *word)
+{
+    size_t len = strlen(line), word_len = strlen(word);
+    return len >= word_len && strcmp(line + len - word_len, word) == 0;
+}
+
+static bool is_smolvms_word(const char *line)
+{
+    static const char number[] = "Connection reset by peer (os error ";
+    static const char prefix[] = "Error: io operation failed: ";
+    if (!starts_with(line, prefix))
+        return false;
+    line += sizeof prefix - 1;
+    if (!starts_with(line, number))
+        return strcmp(line, "connection closed") == 0;
+    line += sizeof number - 1;
+    return strcmp(line + strspn(line, "0123456789"), ")") == 0;
+}
+
+/* silent: no output came. What came before a reset stays shown. */
+static bool is_dockers_word(const char *line, bool silent)
+{
+    if (starts_with(line, "read unix ") || starts_with(line, "read tcp "))
+        return ends_with(line, ": read: connection reset by peer");
+    return silent &&
+           (strcmp(line, "unexpected EOF") == 0 || starts_with(line, "error during connect: "));
+}
+
+/*
+ * True for the driver's own last word on a lost reply. smolvm then shows no output of the guest.
+ * docker's is no word but 255, which the hardened script never returns (script.c), once the
+ * command has begun.
+ */
 static bool lost_machine(const struct provision *p, const struct command_result *result)
 {
-    static const char *const words[] = {"connection closed", "Connection reset by peer (os error "};
-    static const char prefix[] = "Error: io operation failed: ";
-    if (p->driver != DRIVER_SMOLVM || result->code != 1 || result->out.size_bytes > 0)
+    bool silent = result->out.size_bytes == 0;
+    if (p->driver == DRIVER_DOCKER && result->code == STATUS_DOCKER_LOST)
+        return true;
+    if (result->code != 1)
         return false;
     CLEANUP(free_text) char *text = stream_text(&result->err);
     size_t len = strlen(text);
@@ -98,13 +137,8 @@ static bool lost_machine(const struct provision *p, const struct command_result 
         text[--len] = '\0';
     const char *line = strrchr(text, '\n');
     line = line ? line + 1 : text;
-    if (strncmp(line, prefix, sizeof prefix - 1) != 0)
-        return false;
-    line += sizeof prefix - 1;
-    size_t number = strlen(words[1]);
-    return strcmp(line, words[0]) == 0 ||
-           (strncmp(line, words[1], number) == 0 &&
-            strcmp(line + number + strspn(line + number, "0123456789"), ")") == 0);
+    return p->driver == DRIVER_DOCKER ? is_dockers_word(line, silent)
+                                      : silent && is_smolvms_word(line);
 }
 
 static bool may_retry(const struct provision *p, const struct command_result *result)

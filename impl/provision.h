@@ -7,7 +7,7 @@
  *
  *   upstream  a second exec after exit status 137 only
  *   hardened  after 137, and after a failure of the driver itself: it died by a signal, or
- *             it says that it lost the machine (its own words, no output of the guest)
+ *             it says that it lost the machine (its own words; docker: status 255, too)
  */
 #ifndef PROVISION_PROVISION_H
 #define PROVISION_PROVISION_H
@@ -36,7 +36,8 @@ struct provision {
  * Errors: EIO when a step failed for good; the text names the step, its exit status or
  * signal and both its streams, after a second exec those of the first as well.
  * execve(2)'s when the driver cannot be started.
- * Source of the lost machine's words: smolvm 0.8.0, "io operation failed".
+ * Source of the lost machine's words: smolvm 0.8.0, "io operation failed"; docker 28, measured
+ * (fakes/README.md).
  */
 int provision_run(const struct provision *provision, struct error *error);
 

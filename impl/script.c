@@ -136,7 +136,8 @@ static const char hardened_body[] =
     "  } 4>&1)\n"
     "  case $said in =0) exit 0 ;; *=75*) exit 75 ;; esac\n"
     "done\n"
-    "case $said in *lost* | '') exit 137 ;; esac\n"
+    "# 255 is docker's word for a lost daemon.\n"
+    "case $said in *lost* | '') exit 137 ;; =255) exit 1 ;; esac\n"
     "exit \"${said#=}\"\n";
 
 char *script_hardened(const char *ca_path, const char *bundle_path, const char *file_sha256)

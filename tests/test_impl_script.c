@@ -154,6 +154,7 @@ static void hardened_takes_a_second_turn_when_a_helper_was_killed(void **state)
         {"failed once", "echo >>turns; [ -s once ] || { echo 1 >once; exit 4; }", 0, "2"},
         {"told each time", "echo >>turns; echo Killed >&2", 137, "2"},
         {"failed each time", "echo >>turns; exit 4", 4, "2"},
+        {"docker's word for a lost daemon", "echo >>turns; exit 255", 1, "2"},
         {"told, and its loss seen, each time", "echo >>turns; echo Killed >&2; exit 1", 137, "2"},
         {"waited in vain", "echo >>turns; exit 75", 75, "1"},
     };

@@ -216,7 +216,7 @@ static void list_prints_json(void **state)
     (void)state;
     CLEANUP(io_free) char *killpoint = program();
     CLEANUP(run_release)
-    struct run run = run_sh("%s list --json 'kill/at-times[ms=100]'", killpoint);
+    struct run run = run_sh("%s list --driver smolvm --json 'kill/at-times[ms=100]'", killpoint);
     check_success(&run);
     json_t *all = json_loads(run.out, 0, NULL);
     json_t *trial = json_array_get(all, 0);
