@@ -234,8 +234,7 @@ static void count(struct runner *runner, json_t *event)
 static void add_reason(json_t *event, const struct expectation *entry)
 {
     json_object_set_new(event, "reason", json_string(entry->reason));
-    if (entry->ref)
-        json_object_set_new(event, "ref", json_string(entry->ref));
+    json_object_set_new(event, "ref", json_string(entry->ref));
 }
 
 /* The backend's expectation list has the last word on a trial that was played. */

@@ -67,8 +67,9 @@ static void an_old_expectation_is_told_by_the_whole_alone(void **state)
     need_layout("bookworm-mini");
     play_add("calm", MATRIX("1, 2, 3") CALM);
     write_backend("expectations: yes.expect.yaml\n");
-    play_write("backends/yes.expect.yaml", "format: 1\nexpectations:\n"
-                                           "  - {match: play/none, verdict: xfail, reason: x}\n");
+    play_write("backends/yes.expect.yaml",
+               "format: 1\nexpectations:\n"
+               "  - {match: play/none, verdict: xfail, reason: x, ref: t}\n");
     struct run done =
         play("for k in 1 2; do killpoint run --backend yes --shard $k/2 --results r$k || exit 9; "
              "done >/dev/null; killpoint merge r1 r2 >/dev/null");
