@@ -242,6 +242,8 @@ static void print_trials(FILE *file, const struct results *results)
         fputs("<h2>What is not PASS: ", file);
         report_put(file, results_text(run->begin, "backend"));
         fputs("</h2>\n", file);
+        if (run_results_is_nothing(run))
+            fputs("<p><span class=\"tag ERROR\">ERROR</span> " RESULTS_NOTHING "</p>\n", file);
         size_t index;
         json_t *entry;
         json_array_foreach(run_results_outdated(run), index, entry)

@@ -159,6 +159,17 @@ static void add_outdated(const struct run_results *run, struct report_items *ite
     }
 }
 
+static void add_nothing(const struct run_results *run, struct report_items *items)
+{
+    if (!run_results_is_nothing(run))
+        return;
+    struct report_item *item = add_item(items);
+    item->group = io_format("%s, the run", results_text(run->begin, "backend"));
+    item->name = io_format("nothing was judged");
+    item->verdict = VERDICT_ERROR;
+    item->message = io_format(RESULTS_NOTHING);
+}
+
 /* --- explorations --------------------------------------------------------------------------- */
 
 static enum verdict case_verdict(const struct explore_case *item)
@@ -237,6 +248,7 @@ void report_items_make(const struct results *results, struct report_items *ret_i
     for (size_t i = 0; i < results->n_runs; i++) {
         add_trials(&results->runs[i], ret_items);
         add_outdated(&results->runs[i], ret_items);
+        add_nothing(&results->runs[i], ret_items);
     }
     for (size_t i = 0; i < results->n_explorations; i++)
         add_cases(results->explorations[i], ret_items);

@@ -94,9 +94,10 @@ static int parse(int argc, char **argv, struct options *options)
         "[ID-GLOB...] [-- CMD ARG...]",
         "Plays scenarios with a backend and judges what its guests hold afterwards.\v"
         "Exit status: 0 as expected, 1 an unexpected verdict, 2 wrong usage or a bad file, 3 the "
-        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted. "
-        "A trial whose backend exits with 77 is UNSUPPORTED and not played: a run of nothing else "
-        "ends 4.",
+        "harness broke or a fault never happened, 4 nothing selected or judged, 130 interrupted. "
+        "A trial whose backend exits with 77 is UNSUPPORTED: a run that judged nothing else ends 4 "
+        "and "
+        "says so.",
         children,
         NULL,
         NULL};
@@ -188,7 +189,7 @@ static int select_trials(struct play *play, struct err *err)
     struct options *options = &play->options;
     const struct selection everything = {.driver = -1};
     scenario_expand(&play->suite.scenarios, &everything, &play->all);
-    int ret = choice_select(&options->choice, &play->suite, &play->plan, err);
+    int ret = choice_select(&options->choice, &play->suite, play->backend.name, &play->plan, err);
     if (ret < 0)
         return ret;
     play->order.items = calloc(play->plan.count + 1, sizeof *play->order.items);
