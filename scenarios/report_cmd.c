@@ -86,6 +86,7 @@ static int add_file(struct options *options, const char *path, struct results *r
 static int parse(const struct argp *argp, int argc, char **argv, struct options *options,
                  struct results *results)
 {
+    struct err err;
     options->out.verb = options->verb;
     options->files = calloc((size_t)argc + 1, sizeof *options->files);
     if (!options->files)
@@ -97,6 +98,9 @@ static int parse(const struct argp *argp, int argc, char **argv, struct options 
     for (size_t i = 0; i < options->n_files; i++)
         if (add_file(options, options->files[i], results) < 0)
             return -EINVAL;
+    if (report_out_check(&options->out, options->files, options->n_files, &err) < 0 ||
+        report_out_check(&options->out, &options->results, 1, &err) < 0)
+        return cmdline_fail(options->verb, -EINVAL, "%s", err.msg);
     return 0;
 }
 

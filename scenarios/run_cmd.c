@@ -106,6 +106,10 @@ static int parse(int argc, char **argv, struct options *options)
         return ret;
     if (!options->backend == !options->command)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
+    const char *const others[] = {options->results, options->choice.failed_from};
+    struct err err;
+    if (report_out_check(&options->out, others, 2, &err) < 0)
+        return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     return 0;
 }
 
@@ -250,8 +254,6 @@ static int open_results(struct play *play, struct err *err)
     json_t *begin = begin_event(play, layouts);
     if (ret == 0)
         ret = results_add_run(&play->results, begin, err);
-    if (ret == 0)
-        ret = report_out_check(&play->options.out, err);
     if (ret == 0 && play->options.results)
         ret = results_append(play->options.results, &play->file, err);
     if (ret == 0)
@@ -381,10 +383,14 @@ static void print_doubt(const struct run_results *run)
         puts("everything fails: the adapter is probably broken; `killpoint probe` says more");
 }
 
-/* Everything but the results file, which has had each event at once. */
+/*
+ * Everything but the results file, which has had each event at once. After an interrupt the files
+ * of reports stay as they were: `killpoint report` draws those of such a run.
+ */
 static int tell(struct play *play, int status)
 {
     struct err err;
+    bool whole = status != RUN_INTERRUPTED;
     if (!report_out_has_stdout(&play->options.out)) {
         report_print_table(stdout, &play->results.runs[0], play->terminal);
         print_doubt(&play->results.runs[0]);
@@ -392,7 +398,7 @@ static int tell(struct play *play, int status)
             printf("shuffled with seed %lu\n", play->options.seed);
     }
     report_print_problems(stderr, &play->results);
-    if (report_out_write(&play->options.out, &play->results, &err) < 0)
+    if (whole && report_out_write(&play->options.out, &play->results, &err) < 0)
         return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
     if (play->failed_to_write)
         return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",

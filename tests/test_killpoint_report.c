@@ -168,7 +168,7 @@ static void what_failed_goes_by_backend(void **state)
     struct run done = play(
         "for b in yes no; do killpoint run --backend $b --results r play/calm play/wrong >out; "
         "done; for b in yes no; do killpoint run --backend $b --failed-from r --results $b >out; "
-        "sed -n 's/.*\"event\":\"trial\",\"id\":\"\\([^\"]*\\).*/\\1/p' $b; done; "
+        "sed -n 's/.*\"event\":\"trial\",\"id\":\"\\([^\"]*\\).*/\\1/p' $b | sort; done; "
         "killpoint run --backend yes --failed-from no");
     play_check_code("of another backend", &done, 2);
     play_check_has("of another backend", done.err,
@@ -233,6 +233,31 @@ static void one_command_plays_and_writes_all_reports(void **state)
     play_check_has("stdout", done.err, "killpoint report: write /no/where: No such file");
     play_check_has("stdout", done.err, "killpoint report: write -: No space left on device\n");
     play_check_has("stdout", done.err, "killpoint run: write /no/where: No such file");
+    run_release(&done);
+}
+
+static void an_old_report_stays_until_there_is_a_new_one(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("calm", CALM);
+    struct run done = play(
+        "echo old >j; ln -s j l; killpoint run --junit j --backend nosuch; echo $?; "
+        "killpoint run --junit j --tap l --evidence e -- true; echo $?; "
+        "killpoint run --results r --tap \"$PWD/r\" -- true; echo $?; "
+        "killpoint run --markdown new --results r -- sh -c 'sleep 100' >table & p=$!; "
+        "while ! [ -s r ]; do sleep 0.02; done; kill -TERM $p; wait $p; echo $?; "
+        "killpoint report r --html r; echo $?; killpoint merge r --results s --html s; echo $?; "
+        "ls -d e new r s; cat j; killpoint report r --junit l && [ -L l ] && grep -c '<testsuites' "
+        "j; "
+        "killpoint run --tap /dev/null --junit j -- true >table && [ -c /dev/null ] && ls *.new");
+    assert_string_equal(done.out, "2\n2\n2\n130\n2\n2\nr\nold\n1\n");
+    static const char *const lines[] = {
+        "killpoint run: a report needs a file of its own: 'j' and 'l' are one\n",
+        "killpoint report: a report needs a file of its own: 'r' and 'r' are one\n",
+        "killpoint merge: a report needs a file of its own: 's' and 's' are one\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        play_check_has("files", done.err, lines[i]);
     run_release(&done);
 }
 
@@ -348,6 +373,7 @@ int main(void)
         T(what_failed_goes_by_backend),
         T(tags_choose_scenarios),
         T(one_command_plays_and_writes_all_reports),
+        T(an_old_report_stays_until_there_is_a_new_one),
         T(where_nothing_is_judged_nothing_looks_like_success),
         T(junitparser_counts_the_same),
         T(on_github_what_is_bad_is_annotated),
