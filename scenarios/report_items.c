@@ -6,6 +6,7 @@
 #include "audit_check.h"
 #include "explore_report.h"
 #include "report_text.h"
+#include "word_json.h"
 
 void report_checks_free(struct report_check *checks, size_t count)
 {
@@ -193,7 +194,9 @@ static char *replay_line(const struct explored *explored, const struct explore_c
     json_array_foreach(command, index, word)
     {
         buf_add(&text, index ? " " : " -- ");
-        report_add_word(&text, json_is_string(word) ? json_string_value(word) : "");
+        CLEANUP(buf_release) struct buf bytes = BUF_INIT;
+        word_json_read(word, &bytes);
+        report_add_word(&text, buf_str(&bytes));
     }
     return io_format("%s", buf_str(&text));
 }

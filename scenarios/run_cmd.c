@@ -17,6 +17,7 @@
 #include "report.h"
 #include "report_out.h"
 #include "report_text.h"
+#include "trial_event.h"
 
 #define NAME "killpoint run"
 #define LAYOUTS "killpoint layouts"
@@ -227,12 +228,13 @@ static json_t *begin_event(const struct play *play, json_t *layouts)
     backend_digest(&play->backend, digest);
     for (size_t i = 0; i < play->plan.count; i++)
         json_array_append_new(plan, json_string(play->plan.items[i].id));
-    json_t *event = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "event",
+    json_t *event = json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "event",
                               "begin", "version", 1, "backend", play->backend.name, "title",
-                              play->backend.title, "backend_digest", digest, "expectations",
-                              expectations, "suite", play->suite.digest, "layouts", layouts,
-                              "shard", json_sprintf("%u/%u", shard->number, shard->count), "plan",
-                              plan, "trials", (json_int_t)play->order.count);
+                              trial_event_text(play->backend.title, strlen(play->backend.title)),
+                              "backend_digest", digest, "expectations", expectations, "suite",
+                              play->suite.digest, "layouts", layouts, "shard",
+                              json_sprintf("%u/%u", shard->number, shard->count), "plan", plan,
+                              "trials", (json_int_t)play->order.count);
     if (play->options.shuffle)
         json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
     if (play->why_copied.msg[0])
@@ -337,7 +339,7 @@ static void on_event(void *context, json_t *event)
         for (size_t i = 0; i < play->plan.count; i++)
             if (strcmp(play->plan.items[i].id, results_text(event, "id")) == 0) {
                 CLEANUP(io_free) char *again = again_line(play, &play->plan.items[i]);
-                json_object_set_new(event, "again", json_string(again));
+                json_object_set_new(event, "again", trial_event_text(again, strlen(again)));
             }
     run_results_add(&play->results.runs[0], event, NULL);
     write_event(play, event);
