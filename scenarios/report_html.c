@@ -210,6 +210,9 @@ static void print_calls(FILE *file, const json_t *event)
         fprintf(file, " (%s %d)", killed ? "signal" : "status",
                 (int)json_integer_value(killed ? signal : json_object_get(call, "status")));
     }
+    const json_t *left_out = json_object_get(event, "calls_left_out");
+    if (left_out)
+        fprintf(file, ", and %d more that are left out", (int)json_integer_value(left_out));
     fputs("</dd>\n", file);
 }
 

@@ -416,6 +416,42 @@ static void results_are_one_event_a_line_from_begin_to_end(void **state)
     run_release(&done);
 }
 
+/* The longest event of the results has so many bytes, and holds some text that says what is cut. */
+#define LOOK                                                                                       \
+    "grep '\"event\":\"trial\"' r >line; wc -c <line; grep -o '[[0-9]* bytes left out' line | "    \
+    "sort -u | head -n 1; grep -o 'calls_left_out\":[0-9]*' line"
+
+static void a_trial_with_much_to_show_is_judged(void **state)
+{
+    static const struct {
+        const char *name, *script, *left_out;
+    } long_ones[] = {
+        {"arguments", /* 600 kB of JSON each */
+         "a=$(head -c 100000 /dev/zero | tr '\\000' '\\001'); for i in $(seq 130); do "
+         "smolvm machine exec --name $1 -- $a; done; exit 1",
+         "95904 bytes left out"},
+        {"output", /* 48 kB of JSON each, and for checks all of it is kept */
+         "c='head -c 4096 /dev/zero | tr \\\\000 \\\\001'; for i in $(seq 400); do "
+         "smolvm machine exec --name $1 -- sh -c \"$c | tee /dev/stderr\"; done; exit 1",
+         "bytes left out"},
+    };
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", "limits: {run_ms: 60000}\nexpect: {claim: failure, store: {must: report}}");
+    for (size_t i = 0; i < sizeof long_ones / sizeof *long_ones; i++) {
+        play_write("long.sh", long_ones[i].script);
+        struct run done = play("killpoint run --results r -- sh \"$KP/scenarios/long.sh\" "
+                               "{machine} || exit; " LOOK "; mv r r-before");
+        play_check_code(long_ones[i].name, &done, 0);
+        play_check_has(long_ones[i].name, done.out, "PASS        play/one@");
+        play_check_has(long_ones[i].name, done.out, long_ones[i].left_out);
+        const char *size = strstr(done.out, "skipped\n");
+        assert_non_null(size);
+        assert_in_range(atol(size + strlen("skipped\n")), 100000, 16 << 20);
+        run_release(&done);
+    }
+}
+
 static void results_are_appended(void **state)
 {
     (void)state;
@@ -444,6 +480,7 @@ int main(void)
         T(more_trials_are_in_flight_than_jobs),
         T(layout_plays_the_scenarios_there),
         T(results_are_one_event_a_line_from_begin_to_end),
+        T(a_trial_with_much_to_show_is_judged),
         T(results_are_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
