@@ -19,7 +19,6 @@
 #include "../fault/home.h"
 #include "../fault/offspring.h"
 #include "audit.h"
-#include "json_cut.h"
 #include "needs.h"
 #include "slots.h"
 #include "trial_event.h"
@@ -192,39 +191,6 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
     return event;
 }
 
-/* Copies the event with shorter texts and, if need be, without the last calls. */
-static json_t *shorten(const json_t *event, size_t max_text, size_t max_calls)
-{
-    json_t *shorter = json_cut(event, max_text, SIZE_MAX);
-    json_t *calls = json_object_get(shorter, "calls");
-    size_t count = json_array_size(calls);
-    for (size_t n = count; n > max_calls; n--)
-        json_array_remove(calls, n - 1);
-    if (count > max_calls)
-        json_object_set_new(shorter, "calls_left_out",
-                            json_integer((json_int_t)(count - max_calls)));
-    return shorter;
-}
-
-/* The verdict stands: only what is shown of a long one is cut. NULL: it is no JSON. */
-static char *dump_result(const json_t *event)
-{
-    char *text = json_dumps(event, JSON_COMPACT);
-    size_t max_text = RESULT_TEXT_MAX, max_calls = json_array_size(json_object_get(event, "calls"));
-    while (text && strlen(text) > RESULT_MAX_BYTES &&
-           (max_calls > 0 || max_text > RESULT_TEXT_MIN)) {
-        json_t *shorter = shorten(event, max_text, max_calls);
-        free(text);
-        text = json_dumps(shorter, JSON_COMPACT);
-        json_decref(shorter);
-        if (max_text > RESULT_TEXT_MIN)
-            max_text /= 2;
-        else
-            max_calls /= 2;
-    }
-    return text;
-}
-
 static void worker_main(struct runner *runner, const struct trial *trial, size_t number, int fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -249,7 +215,7 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
             json_object_set_new(event, "kept", json_string(kept));
     } else
         io_remove_tree(AT_FDCWD, folder, NULL);
-    char *line = dump_result(event);
+    char *line = trial_event_dump(event, RESULT_MAX_BYTES);
     int ret = line ? io_write_all(fd, line, strlen(line)) : -EINVAL;
     free(line);
     json_decref(event);
