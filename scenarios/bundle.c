@@ -10,6 +10,10 @@
 #include <xxhash.h>
 
 #include "../fakes/layout.h"
+#include "json_cut.h"
+#include "report_text.h"
+#include "trial_event.h"
+#include "word_json.h"
 
 #define TEXT_MAX 16384 /* of one string, in bytes, and what is tried next is half of it */
 #define LIST_MAX 200
@@ -25,67 +29,12 @@ static const char *text_of(const json_t *json, const char *key)
 
 /* --- bounds ----------------------------------------------------------------------- */
 
-static bool is_inside(char byte)
-{
-    return ((unsigned char)byte & 0xc0) == 0x80;
-}
-
-static json_t *cut_string(const json_t *string, size_t max)
-{
-    const char *text = json_string_value(string);
-    size_t len = json_string_length(string), head = max / 2, tail = len - max / 2;
-    if (len <= max)
-        return json_stringn(text, len);
-    while (head > 0 && is_inside(text[head]))
-        head--;
-    while (tail < len && is_inside(text[tail]))
-        tail++;
-    CLEANUP(buf_release) struct buf cut = BUF_INIT;
-    buf_append(&cut, text, head);
-    buf_printf(&cut, "[%zu bytes left out]", tail - head);
-    buf_append(&cut, text + tail, len - tail);
-    return json_stringn(buf_str(&cut), cut.len);
-}
-
-/* A copy in which no string is longer and no list has more items. */
-static json_t *cut(const json_t *value, size_t max_text, size_t max_list)
-{
-    /* Macros of jansson only read, but take no const. */
-    union {
-        const json_t *in;
-        json_t *out;
-    } given = {value};
-    if (json_is_string(value))
-        return cut_string(value, max_text);
-    if (json_is_array(value)) {
-        json_t *list = json_array();
-        size_t size = json_array_size(value);
-        for (size_t i = 0; i < size; i++) {
-            if (size > max_list && i == max_list / 2) {
-                CLEANUP(io_free) char *left_out = io_format("[%zu left out]", size - max_list);
-                json_array_append_new(list, json_string(left_out));
-                i += size - max_list;
-            }
-            json_array_append_new(list, cut(json_array_get(value, i), max_text, max_list));
-        }
-        return list;
-    }
-    if (!json_is_object(value))
-        return json_deep_copy(value);
-    json_t *object = json_object();
-    const char *key;
-    json_t *member;
-    json_object_foreach(given.out, key, member)
-        json_object_set_new(object, key, cut(member, max_text, max_list));
-    return object;
-}
-
 /* The event is what may be too long. -EFBIG: it is something else. */
 static int dump_bounded(json_t *bundle, const json_t *event, char **ret_text, struct err *err)
 {
     size_t max_list = LIST_MAX;
     for (size_t max_text = TEXT_MAX; max_text > 0; max_text /= 2) {
-        json_object_set_new(bundle, "event", cut(event, max_text, max_list));
+        json_object_set_new(bundle, "event", json_cut(event, max_text, max_list));
         char *text = json_dumps(bundle, JSON_INDENT(1) | JSON_ENSURE_ASCII);
         if (!text)
             abort();
@@ -101,14 +50,6 @@ static int dump_bounded(json_t *bundle, const json_t *event, char **ret_text, st
 
 /* --- writing ----------------------------------------------------------------------- */
 
-static json_t *list_json(const char *const *list)
-{
-    json_t *array = json_array();
-    for (; list && *list; list++)
-        json_array_append_new(array, json_string(*list));
-    return array;
-}
-
 static int add_layout(json_t *bundle, const char *name, struct err *err)
 {
     CLEANUP(layout_release) struct layout layout = LAYOUT_INIT;
@@ -118,7 +59,7 @@ static int add_layout(json_t *bundle, const char *name, struct err *err)
     json_object_set_new(bundle, "layout",
                         json_pack("{s:s, s:s, s:s, s:o}", "name", name, "digest", layout.digest,
                                   "debian_version", layout.debian_version, "packages",
-                                  list_json((const char *const *)layout.packages)));
+                                  word_json_list((const char *const *)layout.packages)));
     return 0;
 }
 
@@ -127,9 +68,10 @@ static int add_scenario(json_t *bundle, const struct scenario *scenario, struct 
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     int ret = io_read_file(AT_FDCWD, scenario->path, &text, SCENARIO_MAX_BYTES, err);
     if (ret == 0)
-        json_object_set_new(
-            bundle, "scenario",
-            json_pack("{s:s, s:s%}", "path", scenario->path, "text", buf_str(&text), text.len));
+        json_object_set_new(bundle, "scenario",
+                            json_pack("{s:o, s:s%}", "path",
+                                      trial_event_text(scenario->path, strlen(scenario->path)),
+                                      "text", buf_str(&text), text.len));
     return ret;
 }
 
@@ -155,9 +97,9 @@ static void add_backend(json_t *bundle, const struct bundle_maker *maker)
     const char *name = maker->backend ? maker->backend : maker->command[0];
     CLEANUP(io_free) char *file = maker->backend ? realpath(name, NULL) : NULL;
     bool is_file = file && (strchr(name, '/') || strstr(name, ".yaml"));
-    json_t *backend = json_pack("{s:s}", "name", is_file ? file : name);
+    json_t *backend = json_pack("{s:o}", "name", word_json(is_file ? file : name));
     if (maker->command)
-        json_object_set_new(backend, "command", list_json(maker->command));
+        json_object_set_new(backend, "command", word_json_list(maker->command));
     json_object_set_new(bundle, "backend", backend);
 }
 
@@ -188,7 +130,7 @@ int bundle_write(const struct bundle_maker *maker, const json_t *event, struct e
     CLEANUP(io_free) char *path = name_file(maker, trial->id);
     CLEANUP(buf_release) struct buf again = BUF_INIT;
     buf_add(&again, "killpoint replay ");
-    buf_add_quoted(&again, path);
+    report_add_word(&again, path);
     json_t *bundle = json_pack("{s:i, s:s}", "bundle", 1, "again", buf_str(&again));
     add_versions(bundle);
     if (maker->copied)
@@ -217,9 +159,9 @@ int bundle_make_folder(const char *path, struct err *err)
 
 int bundle_read(const char *path, json_t **ret_bundle, struct err *err)
 {
-    static const char *const texts[][2] = {
-        {"backend", "name"},  {"layout", "name"}, {"layout", "digest"}, {"scenario", "path"},
-        {"scenario", "text"}, {"event", "id"},    {"event", "verdict"}};
+    static const char *const texts[][2] = {{"layout", "name"},   {"layout", "digest"},
+                                           {"scenario", "path"}, {"scenario", "text"},
+                                           {"event", "id"},      {"event", "verdict"}};
     CLEANUP(buf_release) struct buf text = BUF_INIT;
     json_error_t error;
     int ret = io_read_file(AT_FDCWD, path, &text, BUNDLE_MAX_BYTES, err);
@@ -236,6 +178,10 @@ int bundle_read(const char *path, json_t **ret_bundle, struct err *err)
         if (!json_is_string(json_object_get(json_object_get(bundle, texts[i][0]), texts[i][1])))
             ret = err_text(err, EINVAL, "%s: the bundle has no %s.%s", path, texts[i][0],
                            texts[i][1]);
+    CLEANUP(buf_release) struct buf name = BUF_INIT;
+    const json_t *backend = json_object_get(bundle, "backend");
+    if (ret == 0 && word_json_read(json_object_get(backend, "name"), &name) < 0)
+        ret = err_text(err, EINVAL, "%s: the bundle has no backend.name", path);
     if (ret < 0)
         json_decref(bundle);
     else

@@ -3,7 +3,8 @@
  *
  *   {"bundle": 1, "again": "killpoint replay FILE",
  *    "killpoint": digest of the program, "kernel": "Linux 6.1.0 x86_64", "copied"?: runner.h
- *    "backend": {"name", "command"?: [ARG…]},        command: of what was behind --
+ *    "backend": {"name", "command"?: [ARG…]},        words (word_json.h); command: of what was
+ *                                                    behind --
  *    "layout": {"name", "digest", "debian_version", "packages": ["NAME VERSION", …]},
  *    "scenario": {"path", "text"},                   the file as it was
  *    "event": {…}}                                   of the trial (runner.h): checks, the guest's

@@ -15,7 +15,7 @@ static const struct argp_option option_table[] = {
     {"driver", OPT_DRIVER, "D", 0, "Only the trials of this driver: smolvm, docker", 0},
     {"tag", OPT_TAG, "TAG", 0, "Only scenarios with this tag; again for more", 0},
     {"failed-from", OPT_FAILED, "RESULTS", 0,
-     "Only what did not end as expected in this results file", 0},
+     "Only what did not end as expected there, of the same backend", 0},
     {"shard", OPT_SHARD, "M/N", 0,
      "Only the M-th of N parts; an empty part is no failure. `killpoint merge` puts them together",
      0},
@@ -65,8 +65,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 const struct argp choice_argp = {option_table, parse_option, NULL, NULL, NULL, NULL, NULL};
 
-/* The ids of what ended badly in the file, each once; they live in the pool. */
-static int read_failed(struct choice *choice, const char *const **ret_ids, struct err *err)
+static bool is_of(const struct run_results *run, const char *backend)
+{
+    return !backend || strcmp(results_text(run->begin, "backend"), backend) == 0;
+}
+
+/* The ids of what ended badly in the file; they live in the pool. */
+static int read_failed(struct choice *choice, const char *backend, const char *const **ret_ids,
+                       struct err *err)
 {
     CLEANUP(results_release) struct results results = RESULTS_INIT;
     if (results_add_file(&results, choice->failed_from, err) < 0)
@@ -75,11 +81,17 @@ static int read_failed(struct choice *choice, const char *const **ret_ids, struc
         return err_text(err, EINVAL, "%s: there is no run in it, but an exploration",
                         choice->failed_from);
     size_t room = 1, n = 0;
-    for (size_t i = 0; i < results.n_runs; i++)
+    bool known = false;
+    for (size_t i = 0; i < results.n_runs; i++) {
         room += results.runs[i].count;
+        known |= is_of(&results.runs[i], backend);
+    }
+    if (!known)
+        return err_text(err, EINVAL, "%s: there is no run of the backend '%s' in it",
+                        choice->failed_from, backend);
     const char **ids = pool_alloc(&choice->pool, room, sizeof *ids);
     for (size_t i = 0; i < results.n_runs; i++)
-        for (size_t k = 0; k < results.runs[i].count; k++)
+        for (size_t k = 0; is_of(&results.runs[i], backend) && k < results.runs[i].count; k++)
             if (results_last_is_bad(&results, i, k))
                 ids[n++] = pool_copy(&choice->pool, run_results_id(&results.runs[i], k));
     if (n == 0)
@@ -88,11 +100,11 @@ static int read_failed(struct choice *choice, const char *const **ret_ids, struc
     return 0;
 }
 
-int choice_select(struct choice *choice, const struct suite *suite, struct trials *ret_trials,
-                  struct err *err)
+int choice_select(struct choice *choice, const struct suite *suite, const char *backend,
+                  struct trials *ret_trials, struct err *err)
 {
     const char *const *ids = NULL;
-    int ret = choice->failed_from ? read_failed(choice, &ids, err) : 0;
+    int ret = choice->failed_from ? read_failed(choice, backend, &ids, err) : 0;
     if (ret < 0)
         return ret;
     const struct selection selection = {.layouts = choice->n_layouts ? choice->layouts : NULL,

@@ -32,10 +32,12 @@ void choice_release(struct choice *choice);
 extern const struct argp choice_argp;
 
 /*
- * The trials, without regard to the shard. Returns as suite_select(); with failed_from also
- * -EINVAL: there is no such file, or no results in it; -ENOENT: nothing failed there.
+ * The trials, without regard to the shard. failed_from goes by backend, layout and driver: of its
+ * runs only those of that backend count; NULL: of any. Returns as suite_select(); with failed_from
+ * also -EINVAL: there is no such file, or no run of the backend in it; -ENOENT: nothing failed
+ * there.
  */
-int choice_select(struct choice *choice, const struct suite *suite, struct trials *ret_trials,
-                  struct err *err);
+int choice_select(struct choice *choice, const struct suite *suite, const char *backend,
+                  struct trials *ret_trials, struct err *err);
 
 #endif

@@ -22,8 +22,8 @@ struct expectation {
     const char *glob;
     const char *check; /* NULL: the trial as a whole */
     enum expected verdict;
-    const char *reason;
-    const char *ref;    /* NULL: none */
+    const char *reason; /* why */
+    const char *ref;    /* where it is followed up */
     const char *layout; /* glob; NULL: any */
     int expires;        /* YYYYMMDD, the last day it holds; 0: never */
     int line, column;   /* of match, for diagnostics */

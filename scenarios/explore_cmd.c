@@ -258,7 +258,7 @@ static int check_files(const struct options *options)
 {
     const struct explore_options *explore = &options->explore;
     struct err err;
-    if (report_out_check(&options->out, &err) < 0)
+    if (report_out_check(&options->out, &explore->results, 1, &err) < 0)
         return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     if (!explore->results)
         return 0;

@@ -282,9 +282,10 @@ static int64_t count_execs(const json_t *event, size_t k)
     json_array_foreach(json_object_get(event, "runs"), index, run)
     {
         to = from + (size_t)json_integer_value(json_object_get(run, "calls"));
-        for (; index == k && from < to; from++)
-            execs += strcmp(json_string_value(json_object_get(json_array_get(calls, from), "verb")),
-                            "exec") == 0;
+        for (; index == k && from < to; from++) {
+            const json_t *verb = json_object_get(json_array_get(calls, from), "verb");
+            execs += json_is_string(verb) && strcmp(json_string_value(verb), "exec") == 0;
+        }
         from = to;
     }
     return execs;

@@ -10,6 +10,7 @@
 
 #include "audit_check.h"
 #include "explore_cases.h"
+#include "word_json.h"
 
 #define RESULTS_MAX_BYTES (256u << 20)
 
@@ -100,13 +101,9 @@ static json_t *begin_event(const struct explore_options *options, const struct e
     json_object_set_new(json, "no_second", json_integer((json_int_t)found->n_no_second));
     if (found->no_shortcut)
         json_object_set_new(json, "executed", json_string(found->no_shortcut));
-    if (strcmp(options->backend_digest, "-") == 0) {
-        json_t *command = json_array();
-        const char *const *at = options->backend->command[DRIVER_SMOLVM];
-        for (; at && *at; at++)
-            json_array_append_new(command, json_string(*at));
-        json_object_set_new(json, "command", command);
-    }
+    if (strcmp(options->backend_digest, "-") == 0)
+        json_object_set_new(json, "command",
+                            word_json_list(options->backend->command[DRIVER_SMOLVM]));
     return json;
 }
 

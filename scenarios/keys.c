@@ -110,8 +110,8 @@ static const struct schema_key expectation_keys[] = {
      .example = "reason: the upstream script never removes temporaries\n"},
     {.name = "ref",
      .kind = SCHEMA_TEXT,
-     .def_text = "none",
-     .doc = "Where it is followed up.",
+     .flags = SCHEMA_REQUIRED,
+     .doc = "Where it is followed up, or what it is about.",
      .example = "ref: issue 12\n"},
     {.name = "expires",
      .kind = SCHEMA_DATE,
@@ -134,7 +134,9 @@ static const struct schema_key expectations_keys[] = {
      .item = &expectation_item,
      .doc = "The entries. One that matches no trial, has expired, or whose trial passes fails the "
             "run.",
-     .example = "expectations:\n  - match: kill/*\n    verdict: xfail\n    reason: no retry yet\n"},
+     .example =
+         "expectations:\n  - match: kill/*\n    verdict: xfail\n    reason: no retry yet\n    "
+         "ref: issue 12\n"},
     END};
 const struct schema_key keys_expectations = {
     .name = "expectations",

@@ -53,21 +53,19 @@ static int check_part(const struct results *parts, size_t index, struct err *err
 {
     const struct run_results *run = &parts->runs[index];
     if (!run->end)
-        return err_text(err, EINVAL, "%s is cut off: it has no end event", run->path);
+        return err_text(err, EINVAL, "%s, shard %u/%u, is cut off: it has no end event", run->path,
+                        run->shard.number, run->shard.count);
     if (run_results_is_interrupted(run))
-        return err_text(err, EINVAL, "%s is of a run that was interrupted", run->path);
+        return err_text(err, EINVAL, "%s, shard %u/%u, is of a run that was interrupted", run->path,
+                        run->shard.number, run->shard.count);
     for (size_t i = 0; i < index; i++) {
         const struct run_results *other = &parts->runs[i];
         if (other->shard.count != run->shard.count)
             return err_text(err, EINVAL, "%s is one of %u shards, %s one of %u", other->path,
                             other->shard.count, run->path, run->shard.count);
         if (other->shard.number == run->shard.number)
-            return strcmp(other->path, run->path) == 0
-                       ? err_text(err, EINVAL,
-                                  "%s holds two runs of shard %u/%u: --results adds to a file",
-                                  run->path, run->shard.number, run->shard.count)
-                       : err_text(err, EINVAL, "shard %u/%u is there twice: %s and %s",
-                                  run->shard.number, run->shard.count, other->path, run->path);
+            return err_text(err, EINVAL, "shard %u/%u is there twice: %s and %s", run->shard.number,
+                            run->shard.count, other->path, run->path);
         int ret = compare_begin(other, run, err);
         if (ret < 0)
             return ret;
@@ -144,8 +142,8 @@ static int add_events(const struct results *parts, struct run_results *whole, st
     return ret;
 }
 
-int merge_runs(const struct results *parts, struct results *ret_whole, enum run_status *ret_status,
-               struct err *err)
+static int merge_latest(const struct results *parts, struct results *ret_whole,
+                        enum run_status *ret_status, struct err *err)
 {
     int ret = parts->n_runs > 0 ? 0 : err_text(err, EINVAL, "there is no run");
     for (size_t i = 0; i < parts->n_runs && ret == 0; i++)
@@ -166,6 +164,34 @@ int merge_runs(const struct results *parts, struct results *ret_whole, enum run_
         ms += json_integer_value(json_object_get(parts->runs[i].end, "ms"));
     if (ret == 0)
         *ret_status = run_results_finish(whole, false, whole_outdated(parts), ms);
+    return ret;
+}
+
+/* Whether its file has the same shard again further down, so that this one was begun anew. */
+static bool is_superseded(const struct results *parts, size_t index)
+{
+    const struct run_results *run = &parts->runs[index];
+    for (size_t i = index + 1; i < parts->n_runs; i++) {
+        const struct run_results *later = &parts->runs[i];
+        if (strcmp(later->path, run->path) == 0 && later->shard.number == run->shard.number &&
+            later->shard.count == run->shard.count)
+            return true;
+    }
+    return false;
+}
+
+int merge_runs(const struct results *parts, struct results *ret_whole, enum run_status *ret_status,
+               struct err *err)
+{
+    struct results latest = RESULTS_INIT; /* borrows the runs */
+    latest.runs = calloc(parts->n_runs + 1, sizeof *latest.runs);
+    if (!latest.runs)
+        abort();
+    for (size_t i = 0; i < parts->n_runs; i++)
+        if (!is_superseded(parts, i))
+            latest.runs[latest.n_runs++] = parts->runs[i];
+    int ret = merge_latest(&latest, ret_whole, ret_status, err);
+    free(latest.runs);
     return ret;
 }
 

@@ -10,9 +10,10 @@
 #include "results.h"
 
 /*
- * Merges all runs of parts into one, which is added to *ret_whole, and says how it ends. -EINVAL,
- * with one text: a part is missing, there twice, cut off or interrupted, or of another suite,
- * backend, plan or layout.
+ * Merges all runs of parts into one, which is added to *ret_whole, and says how it ends. Where a
+ * file has a shard several times, as --results adds to a file, its last run counts. -EINVAL, with
+ * one text that names the shard: a part is missing, in two files, cut off or interrupted, or of
+ * another suite, backend, plan or layout.
  */
 int merge_runs(const struct results *parts, struct results *ret_whole, enum run_status *ret_status,
                struct err *err);

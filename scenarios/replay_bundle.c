@@ -10,6 +10,7 @@
 #include "replay_show.h"
 #include "runner.h"
 #include "suite.h"
+#include "word_json.h"
 
 #define NAME "killpoint replay"
 
@@ -48,11 +49,11 @@ static int load_command(struct replaying *replaying, const json_t *command, stru
     size_t count = json_array_size(command);
     const char **argv = pool_alloc(pool, count + 1, sizeof *argv);
     for (size_t i = 0; i < count; i++) {
-        const char *word = json_string_value(json_array_get(command, i));
-        if (!word)
+        CLEANUP(buf_release) struct buf word = BUF_INIT;
+        if (word_json_read(json_array_get(command, i), &word) < 0)
             return err_text(err, EINVAL, "%s: the bundle's backend.command is no list of words",
                             replaying->replay->path);
-        argv[i] = pool_copy(pool, word);
+        argv[i] = pool_copy(pool, buf_str(&word));
     }
     if (count == 0)
         return err_text(err, EINVAL, "%s: the bundle's backend.command is empty",
@@ -69,9 +70,10 @@ static int load_backend(struct replaying *replaying, struct err *err)
         return backend_from_command(replay->command, &replaying->backend, err);
     if (!replay->backend && command)
         return load_command(replaying, command, err);
-    const char *name =
-        replay->backend ? replay->backend : text_of(replaying->bundle, "backend", "name");
-    return suite_load_backend(name, &replaying->backend, &replaying->diags, err);
+    CLEANUP(buf_release) struct buf name = BUF_INIT;
+    word_json_read(json_object_get(json_object_get(replaying->bundle, "backend"), "name"), &name);
+    return suite_load_backend(replay->backend ? replay->backend : buf_str(&name),
+                              &replaying->backend, &replaying->diags, err);
 }
 
 /* By its whole id: a glob may select more. */

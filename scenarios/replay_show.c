@@ -65,6 +65,9 @@ static void print_calls(const json_t *event)
         print_head("stdout", text_of(json_object_get(call, "stdout"), "head"));
         print_head("stderr", text_of(json_object_get(call, "stderr"), "head"));
     }
+    const json_t *left_out = json_object_get(event, "calls_left_out");
+    if (left_out)
+        printf("  and %d more that are left out\n", (int)json_integer_value(left_out));
 }
 
 /* The audit says what differs in one line, "; " between. */

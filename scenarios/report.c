@@ -102,6 +102,8 @@ void report_print_table(FILE *out, const struct run_results *run, bool times)
         fprintf(out, "interrupted: %zu of %zu trials were not played\n", open, own);
     run_results_count(run, counts);
     print_counts(out, counts);
+    if (run_results_is_nothing(run))
+        fputs(RESULTS_NOTHING ": it has failed\n", out);
     size_t outdated = json_array_size(run_results_outdated(run));
     if (outdated > 0)
         fprintf(out, "%zu entries of the expectation list are outdated, so the run has failed\n",

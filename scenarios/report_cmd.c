@@ -25,6 +25,7 @@ struct options {
     const char *results; /* merge: where the whole goes; NULL: nowhere */
     const char **files;  /* NULL-terminated */
     size_t n_files;
+    struct buf absent; /* merge: why files that hold no part do not, with "; " between */
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -62,12 +63,25 @@ static const struct argp merge_argp = {
     parse_option,
     "RESULTS...",
     "Puts the results of all shards of one run together, and judges them and the backend's "
-    "expectation list as a whole.\v"
-    "Exit status: as of `killpoint run`; 5 something is missing, cut off, there twice, or of "
-    "another suite, backend or layout.",
+    "expectation list as a whole. Where one file has a shard again, its last run counts.\v"
+    "Exit status: as of `killpoint run`; 2 wrong usage, or a file that is none of results; 5 a "
+    "part is missing or empty, cut off, in two files, or of another suite, backend or layout.",
     children,
     NULL,
     NULL};
+
+/* What is not there at all is a part that is missing; anything else is a bad file. */
+static int add_file(struct options *options, const char *path, struct results *results)
+{
+    struct err err;
+    int ret = results_add_file(results, path, &err);
+    bool is_absent = ret == -ENOENT || ret == -ENODATA;
+    if (ret < 0 && !(is_absent && strcmp(options->verb, MERGE) == 0))
+        return cmdline_fail(options->verb, -EINVAL, "%s", err.msg);
+    if (ret < 0)
+        buf_printf(&options->absent, "%s%s", options->absent.len ? "; " : "", err.msg);
+    return 0;
+}
 
 static int parse(const struct argp *argp, int argc, char **argv, struct options *options,
                  struct results *results)
@@ -82,8 +96,11 @@ static int parse(const struct argp *argp, int argc, char **argv, struct options 
     if (options->n_files == 0)
         return cmdline_fail(options->verb, -EINVAL, "a results file is missing");
     for (size_t i = 0; i < options->n_files; i++)
-        if (results_add_file(results, options->files[i], &err) < 0)
-            return cmdline_fail(options->verb, -EINVAL, "%s", err.msg);
+        if (add_file(options, options->files[i], results) < 0)
+            return -EINVAL;
+    if (report_out_check(&options->out, options->files, options->n_files, &err) < 0 ||
+        report_out_check(&options->out, &options->results, 1, &err) < 0)
+        return cmdline_fail(options->verb, -EINVAL, "%s", err.msg);
     return 0;
 }
 
@@ -124,24 +141,35 @@ static bool is_same_file(const char *one, const char *other)
            a.st_ino == b.st_ino && S_ISREG(a.st_mode);
 }
 
+/* Returns the exit status. */
+static int merge(const struct options *options, const struct results *parts)
+{
+    CLEANUP(results_release) struct results whole = RESULTS_INIT;
+    enum run_status status;
+    struct err err;
+    if (parts->n_explorations > 0)
+        return cmdline_fail(MERGE, EXIT_USAGE, "results of `killpoint explore` are not merged");
+    for (size_t i = 0; options->results && i < parts->n_runs; i++)
+        if (is_same_file(options->results, parts->runs[i].path))
+            return cmdline_fail(MERGE, EXIT_USAGE, "%s is a part: --results must be another file",
+                                options->results);
+    int ret = merge_runs(parts, &whole, &status, &err);
+    if (ret == 0 && options->absent.len > 0)
+        ret = err_text(&err, ENODATA, "every shard is there, but not every file");
+    if (ret < 0)
+        return cmdline_fail(MERGE, EXIT_INCOMPLETE, "%s%s%s%s", err.msg,
+                            options->absent.len ? " (" : "", buf_str(&options->absent),
+                            options->absent.len ? ")" : "");
+    return tell_whole(options, &whole, (int)status);
+}
+
 int merge_cmd(int argc, char **argv)
 {
     struct options options = {.verb = MERGE};
     CLEANUP(results_release) struct results parts = RESULTS_INIT;
-    CLEANUP(results_release) struct results whole = RESULTS_INIT;
-    enum run_status status;
-    struct err err;
     int ret = parse(&merge_argp, argc, argv, &options, &parts);
+    int status = ret < 0 ? EXIT_USAGE : merge(&options, &parts);
     free(options.files);
-    if (ret < 0)
-        return EXIT_USAGE;
-    if (parts.n_explorations > 0)
-        return cmdline_fail(MERGE, EXIT_USAGE, "results of `killpoint explore` are not merged");
-    for (size_t i = 0; options.results && i < parts.n_runs; i++)
-        if (is_same_file(options.results, parts.runs[i].path))
-            return cmdline_fail(MERGE, EXIT_USAGE, "%s is a part: --results must be another file",
-                                options.results);
-    if (merge_runs(&parts, &whole, &status, &err) < 0)
-        return cmdline_fail(MERGE, EXIT_INCOMPLETE, "%s", err.msg);
-    return tell_whole(&options, &whole, (int)status);
+    buf_release(&options.absent);
+    return status;
 }

@@ -210,6 +210,9 @@ static void print_calls(FILE *file, const json_t *event)
         fprintf(file, " (%s %d)", killed ? "signal" : "status",
                 (int)json_integer_value(killed ? signal : json_object_get(call, "status")));
     }
+    const json_t *left_out = json_object_get(event, "calls_left_out");
+    if (left_out)
+        fprintf(file, ", and %d more that are left out", (int)json_integer_value(left_out));
     fputs("</dd>\n", file);
 }
 
@@ -242,6 +245,8 @@ static void print_trials(FILE *file, const struct results *results)
         fputs("<h2>What is not PASS: ", file);
         report_put(file, results_text(run->begin, "backend"));
         fputs("</h2>\n", file);
+        if (run_results_is_nothing(run))
+            fputs("<p><span class=\"tag ERROR\">ERROR</span> " RESULTS_NOTHING "</p>\n", file);
         size_t index;
         json_t *entry;
         json_array_foreach(run_results_outdated(run), index, entry)

@@ -6,6 +6,7 @@
 #include "audit_check.h"
 #include "explore_report.h"
 #include "report_text.h"
+#include "word_json.h"
 
 void report_checks_free(struct report_check *checks, size_t count)
 {
@@ -159,6 +160,17 @@ static void add_outdated(const struct run_results *run, struct report_items *ite
     }
 }
 
+static void add_nothing(const struct run_results *run, struct report_items *items)
+{
+    if (!run_results_is_nothing(run))
+        return;
+    struct report_item *item = add_item(items);
+    item->group = io_format("%s, the run", results_text(run->begin, "backend"));
+    item->name = io_format("nothing was judged");
+    item->verdict = VERDICT_ERROR;
+    item->message = io_format(RESULTS_NOTHING);
+}
+
 /* --- explorations --------------------------------------------------------------------------- */
 
 static enum verdict case_verdict(const struct explore_case *item)
@@ -182,7 +194,9 @@ static char *replay_line(const struct explored *explored, const struct explore_c
     json_array_foreach(command, index, word)
     {
         buf_add(&text, index ? " " : " -- ");
-        report_add_word(&text, json_is_string(word) ? json_string_value(word) : "");
+        CLEANUP(buf_release) struct buf bytes = BUF_INIT;
+        word_json_read(word, &bytes);
+        report_add_word(&text, buf_str(&bytes));
     }
     return io_format("%s", buf_str(&text));
 }
@@ -237,6 +251,7 @@ void report_items_make(const struct results *results, struct report_items *ret_i
     for (size_t i = 0; i < results->n_runs; i++) {
         add_trials(&results->runs[i], ret_items);
         add_outdated(&results->runs[i], ret_items);
+        add_nothing(&results->runs[i], ret_items);
     }
     for (size_t i = 0; i < results->n_explorations; i++)
         add_cases(results->explorations[i], ret_items);

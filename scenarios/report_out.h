@@ -23,10 +23,19 @@ extern const struct argp report_out_argp;
 bool report_out_is_wanted(const struct report_out *out);
 bool report_out_has_stdout(const struct report_out *out);
 
-/* Opens each file for writing, before an hour's work and not after it. Errors: those of open(2). */
-int report_out_check(const struct report_out *out, struct err *err);
+/*
+ * Whether each file can be written, before an hour's work and not after it; touches none. others
+ * are files that the verb reads or writes itself, NULL where there is none. Errors: -EINVAL: a
+ * report's file is another one's, or one of others; those of access(2) and open(2).
+ */
+int report_out_check(const struct report_out *out, const char *const *others, size_t n_others,
+                     struct err *err);
 
-/* Writes what is wanted. Errors: those of open(2) and write(2). */
+/*
+ * Writes what is wanted. A file is replaced by a whole one at once, and until then stays as it was:
+ * a run that is refused or interrupted does not call this. Errors: those of open(2), write(2) and
+ * rename(2).
+ */
 int report_out_write(const struct report_out *out, const struct results *results, struct err *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "report_text.h"
 
 #include <ctype.h>
+#include <jansson.h>
 #include <string.h>
 
 /* Bytes of a short text, from its start and its end. */
@@ -119,12 +120,30 @@ void report_add_property(struct buf *text, const char *words)
     add_command(text, words, "%\n:,");
 }
 
+static bool is_utf8(const char *word)
+{
+    json_t *json = json_string(word);
+    json_decref(json);
+    return json != NULL;
+}
+
+/* What reports cannot hold, as a shell makes it; of newlines at its end it keeps none. */
+static void add_printed(struct buf *text, const char *word)
+{
+    buf_add(text, "\"$(printf '");
+    for (const unsigned char *at = (const unsigned char *)word; *at; at++)
+        buf_printf(text, *at < ' ' || *at >= 0x7f || strchr("\\%'", *at) ? "\\%03o" : "%c", *at);
+    buf_add(text, "')\"");
+}
+
 void report_add_word(struct buf *text, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_./:=@%+,";
     if (*word && word[strspn(word, plain)] == '\0')
         buf_add(text, word);
-    else
+    else if (is_utf8(word))
         buf_add_quoted(text, word);
+    else
+        add_printed(text, word);
 }

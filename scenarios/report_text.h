@@ -28,7 +28,7 @@ void report_add_markdown(struct buf *text, const char *words);
 void report_add_message(struct buf *text, const char *words);
 void report_add_property(struct buf *text, const char *words);
 
-/* As a word of a shell, quoted where it has to be. */
+/* As a word of a shell, quoted where it has to be; what is no UTF-8 in ASCII. */
 void report_add_word(struct buf *text, const char *word);
 
 #endif

@@ -132,6 +132,11 @@ bool run_results_is_interrupted(const struct run_results *run)
     return json_is_true(json_object_get(run->end, "interrupted"));
 }
 
+bool run_results_is_nothing(const struct run_results *run)
+{
+    return json_integer_value(json_object_get(run->end, "exit")) == RUN_NOTHING;
+}
+
 json_t *run_results_outdated(const struct run_results *run)
 {
     return run->shard.count == 1 ? json_object_get(run->end, "outdated") : NULL;
@@ -153,9 +158,10 @@ static enum run_status status_of(const struct run_results *run, const size_t *co
             return RUN_UNEXPECTED;
     if (whole && outdated > 0)
         return RUN_UNEXPECTED;
-    /* Where nothing was supported, nothing is known. */
-    bool known = counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_SKIP] > 0;
-    return known || !whole ? RUN_AS_EXPECTED : RUN_NOTHING;
+    /* Who says that nothing is supported is not believed; a list that skips all is its owner's. */
+    bool judged = counts[VERDICT_PASS] + counts[VERDICT_XFAIL] > 0;
+    bool skipped = counts[VERDICT_SKIP] > 0 && counts[VERDICT_UNSUPPORTED] == 0;
+    return judged || skipped || !whole ? RUN_AS_EXPECTED : RUN_NOTHING;
 }
 
 enum run_status run_results_finish(struct run_results *run, bool interrupted, json_t *outdated,
@@ -295,6 +301,6 @@ int results_add_file(struct results *results, const char *path, struct err *err)
     if (ret < 0)
         return err_wrap(err, ret, "%s:%zu", path, reading.number);
     if (results->n_runs + results->n_explorations == before)
-        return err_text(err, EINVAL, "%s: there are no events in it", path);
+        return err_text(err, ENODATA, "%s: there are no events in it", path);
     return 0;
 }

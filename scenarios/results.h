@@ -34,8 +34,8 @@ struct results {
 void results_release(struct results *results);
 
 /*
- * Adds what a file holds. Errors: those of open(2); -EINVAL with FILE:LINE: what stands there are
- * no such events.
+ * Adds what a file holds. Errors: those of open(2); -ENODATA: not one event, as of a run that was
+ * killed at once; -EINVAL with FILE:LINE: what stands there are no such events.
  */
 int results_add_file(struct results *results, const char *path, struct err *err);
 
@@ -57,13 +57,18 @@ bool results_last_is_bad(const struct results *results, size_t run, size_t k);
 /* How often each verdict is there. */
 void run_results_count(const struct run_results *run, size_t ret_counts[VERDICT_COUNT]);
 bool run_results_is_interrupted(const struct run_results *run);
+/* It has ended and judged nothing: every report says so, as an error. */
+bool run_results_is_nothing(const struct run_results *run);
+#define RESULTS_NOTHING                                                                            \
+    "nothing was judged: every trial is UNSUPPORTED or SKIP, so the run says nothing about the "   \
+    "backend"
 
 /* Of a run: what comes of its verdicts and its expectation list. */
 enum run_status {
     RUN_AS_EXPECTED = 0,
     RUN_UNEXPECTED = 1,
     RUN_HARNESS = 3,
-    RUN_NOTHING = 4, /* but not of a shard, which may be empty */
+    RUN_NOTHING = 4, /* nothing judged, not all of it by SKIP; not of a shard, which may be empty */
     RUN_INTERRUPTED = 130
 };
 

@@ -17,6 +17,7 @@
 #include "report.h"
 #include "report_out.h"
 #include "report_text.h"
+#include "trial_event.h"
 
 #define NAME "killpoint run"
 #define LAYOUTS "killpoint layouts"
@@ -94,9 +95,10 @@ static int parse(int argc, char **argv, struct options *options)
         "[ID-GLOB...] [-- CMD ARG...]",
         "Plays scenarios with a backend and judges what its guests hold afterwards.\v"
         "Exit status: 0 as expected, 1 an unexpected verdict, 2 wrong usage or a bad file, 3 the "
-        "harness broke or a fault never happened, 4 nothing selected or played, 130 interrupted. "
-        "A trial whose backend exits with 77 is UNSUPPORTED and not played: a run of nothing else "
-        "ends 4.",
+        "harness broke or a fault never happened, 4 nothing selected or judged, 130 interrupted. "
+        "A trial whose backend exits with 77 is UNSUPPORTED: a run that judged nothing else ends 4 "
+        "and "
+        "says so.",
         children,
         NULL,
         NULL};
@@ -105,6 +107,10 @@ static int parse(int argc, char **argv, struct options *options)
         return ret;
     if (!options->backend == !options->command)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
+    const char *const others[] = {options->results, options->choice.failed_from};
+    struct err err;
+    if (report_out_check(&options->out, others, 2, &err) < 0)
+        return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     return 0;
 }
 
@@ -188,7 +194,7 @@ static int select_trials(struct play *play, struct err *err)
     struct options *options = &play->options;
     const struct selection everything = {.driver = -1};
     scenario_expand(&play->suite.scenarios, &everything, &play->all);
-    int ret = choice_select(&options->choice, &play->suite, &play->plan, err);
+    int ret = choice_select(&options->choice, &play->suite, play->backend.name, &play->plan, err);
     if (ret < 0)
         return ret;
     play->order.items = calloc(play->plan.count + 1, sizeof *play->order.items);
@@ -222,12 +228,13 @@ static json_t *begin_event(const struct play *play, json_t *layouts)
     backend_digest(&play->backend, digest);
     for (size_t i = 0; i < play->plan.count; i++)
         json_array_append_new(plan, json_string(play->plan.items[i].id));
-    json_t *event = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "event",
+    json_t *event = json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "event",
                               "begin", "version", 1, "backend", play->backend.name, "title",
-                              play->backend.title, "backend_digest", digest, "expectations",
-                              expectations, "suite", play->suite.digest, "layouts", layouts,
-                              "shard", json_sprintf("%u/%u", shard->number, shard->count), "plan",
-                              plan, "trials", (json_int_t)play->order.count);
+                              trial_event_text(play->backend.title, strlen(play->backend.title)),
+                              "backend_digest", digest, "expectations", expectations, "suite",
+                              play->suite.digest, "layouts", layouts, "shard",
+                              json_sprintf("%u/%u", shard->number, shard->count), "plan", plan,
+                              "trials", (json_int_t)play->order.count);
     if (play->options.shuffle)
         json_object_set_new(event, "seed", json_integer((json_int_t)play->options.seed));
     if (play->why_copied.msg[0])
@@ -249,8 +256,6 @@ static int open_results(struct play *play, struct err *err)
     json_t *begin = begin_event(play, layouts);
     if (ret == 0)
         ret = results_add_run(&play->results, begin, err);
-    if (ret == 0)
-        ret = report_out_check(&play->options.out, err);
     if (ret == 0 && play->options.results)
         ret = results_append(play->options.results, &play->file, err);
     if (ret == 0)
@@ -334,7 +339,7 @@ static void on_event(void *context, json_t *event)
         for (size_t i = 0; i < play->plan.count; i++)
             if (strcmp(play->plan.items[i].id, results_text(event, "id")) == 0) {
                 CLEANUP(io_free) char *again = again_line(play, &play->plan.items[i]);
-                json_object_set_new(event, "again", json_string(again));
+                json_object_set_new(event, "again", trial_event_text(again, strlen(again)));
             }
     run_results_add(&play->results.runs[0], event, NULL);
     write_event(play, event);
@@ -380,10 +385,14 @@ static void print_doubt(const struct run_results *run)
         puts("everything fails: the adapter is probably broken; `killpoint probe` says more");
 }
 
-/* Everything but the results file, which has had each event at once. */
+/*
+ * Everything but the results file, which has had each event at once. After an interrupt the files
+ * of reports stay as they were: `killpoint report` draws those of such a run.
+ */
 static int tell(struct play *play, int status)
 {
     struct err err;
+    bool whole = status != RUN_INTERRUPTED;
     if (!report_out_has_stdout(&play->options.out)) {
         report_print_table(stdout, &play->results.runs[0], play->terminal);
         print_doubt(&play->results.runs[0]);
@@ -391,7 +400,7 @@ static int tell(struct play *play, int status)
             printf("shuffled with seed %lu\n", play->options.seed);
     }
     report_print_problems(stderr, &play->results);
-    if (report_out_write(&play->options.out, &play->results, &err) < 0)
+    if (whole && report_out_write(&play->options.out, &play->results, &err) < 0)
         return cmdline_fail(NAME, EXIT_HARNESS, "%s", err.msg);
     if (play->failed_to_write)
         return cmdline_fail(NAME, EXIT_HARNESS, "could not write the results to %s",

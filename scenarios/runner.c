@@ -28,6 +28,10 @@
 #define PROGRESS_MS 200
 #define REMOVE_DEADLINE_MS 5000
 #define RESULT_MAX_BYTES (16u << 20)
+#define RESULT_TEXT_MAX                                                                            \
+    (64u << 10) /* of one text, where a result is longer; then half of it, …                     \
+                 */
+#define RESULT_TEXT_MIN 512
 
 struct worker {
     struct runner *runner;
@@ -211,7 +215,7 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
             json_object_set_new(event, "kept", json_string(kept));
     } else
         io_remove_tree(AT_FDCWD, folder, NULL);
-    char *line = json_dumps(event, JSON_COMPACT);
+    char *line = trial_event_dump(event, RESULT_MAX_BYTES);
     int ret = line ? io_write_all(fd, line, strlen(line)) : -EINVAL;
     free(line);
     json_decref(event);
@@ -234,8 +238,7 @@ static void count(struct runner *runner, json_t *event)
 static void add_reason(json_t *event, const struct expectation *entry)
 {
     json_object_set_new(event, "reason", json_string(entry->reason));
-    if (entry->ref)
-        json_object_set_new(event, "ref", json_string(entry->ref));
+    json_object_set_new(event, "ref", json_string(entry->ref));
 }
 
 /* The backend's expectation list has the last word on a trial that was played. */

@@ -1,7 +1,8 @@
 /*
  * runner.h: playing many trials, several at a time.
  *
- * Each trial is a process of its own (trial_run.h), which sends back one JSON line; at
+ * Each trial is a process of its own (trial_run.h), which sends back one JSON line of at most
+ * 16 MiB, what is only shown cut to that and said to be (json_cut.h); at
  * most `jobs` of their machine calls work at once, and some times as many trials are in
  * flight, so that a backend that sleeps holds nothing.
  *

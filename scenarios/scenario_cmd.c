@@ -261,7 +261,7 @@ static int list_suite(struct list_options *options)
     }
     if (ret < 0)
         return cmdline_fail(LIST, 2, "%s", err.msg);
-    ret = choice_select(&options->choice, &suite, &trials, &err);
+    ret = choice_select(&options->choice, &suite, NULL, &trials, &err);
     if (ret < 0)
         return cmdline_fail(LIST, ret == -ENOENT ? 4 : 2, "%s", err.msg);
     print_trials(&trials, options);

@@ -4,6 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json_cut.h"
+
+#define TEXT_MAX (64u << 10) /* of one text, where an event is too long; then half of it, … */
+#define TEXT_MIN 512
+
 json_t *trial_event_text(const char *text, size_t len)
 {
     json_t *json = json_stringn(text, len);
@@ -79,4 +84,35 @@ void trial_event_add_evidence(json_t *event, const struct evidence *evidence)
 {
     json_object_set_new(event, "calls", calls_json(evidence));
     json_object_set_new(event, "runs", runs_json(evidence));
+}
+
+/* Copies the event with shorter texts and, if need be, without the last calls. */
+static json_t *shorten(const json_t *event, size_t max_text, size_t max_calls)
+{
+    json_t *shorter = json_cut(event, max_text, SIZE_MAX);
+    json_t *calls = json_object_get(shorter, "calls");
+    size_t count = json_array_size(calls);
+    for (size_t n = count; n > max_calls; n--)
+        json_array_remove(calls, n - 1);
+    if (count > max_calls)
+        json_object_set_new(shorter, "calls_left_out",
+                            json_integer((json_int_t)(count - max_calls)));
+    return shorter;
+}
+
+char *trial_event_dump(const json_t *event, size_t max_bytes)
+{
+    char *text = json_dumps(event, JSON_COMPACT);
+    size_t max_text = TEXT_MAX, max_calls = json_array_size(json_object_get(event, "calls"));
+    while (text && strlen(text) > max_bytes && (max_calls > 0 || max_text > TEXT_MIN)) {
+        json_t *shorter = shorten(event, max_text, max_calls);
+        free(text);
+        text = json_dumps(shorter, JSON_COMPACT);
+        json_decref(shorter);
+        if (max_text > TEXT_MIN)
+            max_text /= 2;
+        else
+            max_calls /= 2;
+    }
+    return text;
 }

@@ -19,4 +19,11 @@ json_t *trial_event_text(const char *text, size_t len);
 /* Adds `calls` and `runs`. */
 void trial_event_add_evidence(json_t *event, const struct evidence *evidence);
 
+/*
+ * The event as a line without its end, the caller's, of at most max_bytes: texts of a longer one
+ * lose their middle (json_cut.h), and then the last calls go, which `calls_left_out` counts. The
+ * verdict and the checks stand, and 64 KiB are always enough for them. NULL: it is no JSON.
+ */
+char *trial_event_dump(const json_t *event, size_t max_bytes);
+
 #endif

@@ -9,39 +9,59 @@
 #include "../fakes/client.h"
 #include "../fakes/container.h"
 #include "../fakes/state.h"
+#include "json_cut.h"
 #include "judge.h"
 #include "prestate.h"
 
-#define JOURNAL_MAX_BYTES (64u << 20)
+#define CALLS_MAX_BYTES (64u << 20) /* of a run, as JSON, their arguments cut */
+#define ARGUMENT_MAX_BYTES 4096
+#define ARGUMENTS_MAX 64
 
-static json_t *parse_line(const char *line, size_t len)
+/* Whether the call is the run's. */
+static bool is_call_of(const struct lab *lab, const struct evidence_run *run, const json_t *call)
 {
-    return json_loadb(line, len, 0, NULL);
+    const char *machine = json_string_value(json_object_get(call, "machine"));
+    int64_t start = json_integer_value(json_object_get(call, "start_ns"));
+    bool named = machine && strcmp(machine, run->told) == 0;
+    bool refused = !machine && lab->n_machines == 1;
+    return call && (named || refused) && start >= run->sandbox.start_ns &&
+           start <= run->sandbox.end_ns;
+}
+
+/* No check looks at the arguments, which may be anything. Returns the call's size. */
+static size_t cut_arguments(json_t *call)
+{
+    json_t *argv = json_cut(json_object_get(call, "argv"), ARGUMENT_MAX_BYTES, ARGUMENTS_MAX);
+    json_object_set_new(call, "argv", argv);
+    return json_dumpb(call, NULL, 0, JSON_COMPACT);
 }
 
 int lab_read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
 {
     CLEANUP(io_free) char *path = io_format("%s/journal.ndjson", lab->setup->folder);
-    CLEANUP(buf_release) struct buf text = BUF_INIT;
+    CLEANUP(io_free) char *line = NULL; /* one at a time: together they have no bound */
+    size_t room = 0, size = 0;
     run->calls = json_array();
-    if (access(path, F_OK) < 0)
+    CLEANUP(io_fclose) FILE *file = fopen(path, "re");
+    if (!file && errno == ENOENT)
         return 0; /* the backend called nothing */
-    int ret = io_read_file(AT_FDCWD, path, &text, JOURNAL_MAX_BYTES, err);
-    if (ret < 0)
-        return ret;
-    const char *at = buf_str(&text);
-    for (const char *end; (end = strchr(at, '\n')); at = end + 1) {
-        json_t *call = parse_line(at, (size_t)(end - at));
-        const char *machine = json_string_value(json_object_get(call, "machine"));
-        int64_t start = json_integer_value(json_object_get(call, "start_ns"));
-        bool named = machine && strcmp(machine, run->told) == 0;
-        bool refused = !machine && lab->n_machines == 1;
-        if (call && (named || refused) && start >= run->sandbox.start_ns &&
-            start <= run->sandbox.end_ns)
+    if (!file)
+        return err_set(err, errno, "open %s", path);
+    for (ssize_t len; size <= CALLS_MAX_BYTES && (len = getline(&line, &room, file)) > 0;) {
+        json_t *call = json_loadb(line, (size_t)len, 0, NULL);
+        if (is_call_of(lab, run, call)) {
+            size += cut_arguments(call);
             json_array_append(run->calls, call);
+        }
         json_decref(call);
     }
-    return 0;
+    if (ferror(file))
+        return err_set(err, errno, "read %s", path);
+    return size <= CALLS_MAX_BYTES ? 0
+                                   : err_text(err, EFBIG,
+                                              "the backend's calls and what they printed are more "
+                                              "than %u MiB: too much to be judged",
+                                              CALLS_MAX_BYTES >> 20);
 }
 
 int lab_read_rules(struct lab *lab, struct evidence_run *run, struct err *err)

@@ -32,7 +32,7 @@ static void a_backend_is_read(void **state)
     CLEANUP(io_free)
     char *list =
         write_file(dir, "x.expect.yaml",
-                   "format: 1\nexpectations:\n- {match: a/b, verdict: xfail, reason: r}\n");
+                   "format: 1\nexpectations:\n- {match: a/b, verdict: xfail, reason: r, ref: t}\n");
     CLEANUP(backend_release) struct backend backend = BACKEND_INIT;
     CLEANUP(diags_release) struct diags diags = DIAGS_INIT;
     if (backend_load(path, &backend, &diags) < 0)

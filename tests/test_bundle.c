@@ -176,6 +176,27 @@ static void a_bundle_plays_its_case_again(void **state)
     check_run("killpoint replay " ONE " -- false", 1, "the outcome is another one: FAIL: claim, ");
 }
 
+static void every_byte_of_a_command_comes_again(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", CALM);
+    static const char said[] = " 61 ff 25 20 62 0a 27 63 5c";
+    check_run("ln -s /bin/sh \"$(printf 's\\377')\"; " RUN
+              "-- \"$KP/$(printf 's\\377')\" -c 'printf %s \"$1\" | od -An -tx1 >&2; exit 1' sh "
+              "\"$(printf \"a\\\\377%% b\\nRc\\\\\\\\\" | tr R \"'\")\" >table; cat table",
+              0, said);
+    check_run("killpoint replay " ONE, 1, said);
+    check_run("killpoint replay " ONE, 1, "the outcome is the same: FAIL: claim");
+    check_run("sed -n 's/^    again     //p' table | tee again | sh", 1, said);
+    json_t *bundle = read_bundle("*.json");
+    const json_t *command = json_object_get(json_object_get(bundle, "backend"), "command");
+    assert_string_equal(json_string_value(json_array_get(command, 3)), "sh");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(command, 4), "bytes")),
+                        "a%FF%25%20b%0A'c\\");
+    json_decref(bundle);
+}
+
 static void a_backend_of_a_file_is_found_again(void **state)
 {
     (void)state;
@@ -299,13 +320,10 @@ static void a_cut_off_run_leaves_whole_bundles_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_bundle_has_all_that_is_known),
-        TEST(what_ends_well_leaves_no_bundle),
-        TEST(a_bundle_is_bounded_whatever_is_written),
-        TEST(a_bundle_plays_its_case_again),
-        TEST(a_backend_of_a_file_is_found_again),
-        TEST(what_is_another_case_is_refused),
-        TEST(a_folder_that_takes_nothing_is_told),
+        TEST(a_bundle_has_all_that_is_known),           TEST(what_ends_well_leaves_no_bundle),
+        TEST(a_bundle_is_bounded_whatever_is_written),  TEST(a_bundle_plays_its_case_again),
+        TEST(every_byte_of_a_command_comes_again),      TEST(a_backend_of_a_file_is_found_again),
+        TEST(what_is_another_case_is_refused),          TEST(a_folder_that_takes_nothing_is_told),
         TEST(a_cut_off_run_leaves_whole_bundles_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

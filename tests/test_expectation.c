@@ -53,16 +53,16 @@ static void entries_are_read(void **state)
 {
     (void)state;
     LISTS(lists);
-    load_good("- match: kill/*\n  verdict: xfail\n  reason: later\n"
+    load_good("- match: kill/*\n  verdict: xfail\n  reason: later\n  ref: t\n"
               "- match: 'a/b[ms=50]@trixie:store/must/ca-file'\n  verdict: xfail\n"
               "  reason: so\n  ref: issue 3\n  expires: 2027-06-30\n  layout: tri*\n"
-              "- match: slow/*\n  verdict: skip\n  reason: too slow\n",
+              "- match: slow/*\n  verdict: skip\n  reason: too slow\n  ref: t\n",
               &lists);
     const struct expectation *items = lists.list.items;
     assert_int_equal(lists.list.count, 3);
     assert_string_equal(items[0].glob, "kill/*");
     assert_null(items[0].check);
-    assert_null(items[0].ref);
+    assert_string_equal(items[0].ref, "t");
     assert_null(items[0].layout);
     assert_int_equal(items[0].expires, 0);
     assert_int_equal(items[0].verdict, EXPECTED_XFAIL);
@@ -72,12 +72,12 @@ static void entries_are_read(void **state)
     assert_string_equal(items[1].ref, "issue 3");
     assert_string_equal(items[1].layout, "tri*");
     assert_int_equal(items[1].expires, 20270630);
-    assert_int_equal(items[1].line, 6);
+    assert_int_equal(items[1].line, 7);
     assert_int_equal(items[1].column, 10);
     assert_int_equal(items[2].verdict, EXPECTED_SKIP);
 }
 
-#define REST "\n  verdict: xfail\n  reason: x\n"
+#define REST "\n  verdict: xfail\n  reason: x\n  ref: t\n"
 
 static const struct {
     const char *name;
@@ -88,14 +88,17 @@ static const struct {
     {"no such check", "- match: a/b:claims" REST, 3, 10, "there is no check 'claims'"},
     {"an empty check", "- match: 'a/b:'" REST, 3, 10, "there is no check ''"},
     {"an empty glob", "- match: ':claim'" REST, 3, 10, "the glob is empty"},
-    {"one check skipped", "- match: a/b:claim\n  verdict: skip\n  reason: x\n", 3, 10,
+    {"one check skipped", "- match: a/b:claim\n  verdict: skip\n  reason: x\n  ref: t\n", 3, 10,
      "skip is for whole trials"},
-    {"the same twice", "- match: a/b" REST "- match: a/b" REST, 6, 10,
+    {"the same twice", "- match: a/b" REST "- match: a/b" REST, 7, 10,
      "'a/b' again, first on line 3"},
-    {"the same twice on a layout", "- match: a\n  layout: b" REST "- match: a\n  layout: b" REST, 7,
+    {"the same twice on a layout", "- match: a\n  layout: b" REST "- match: a\n  layout: b" REST, 8,
      10, "'a' again, first on line 3"},
-    {"no reason", "- match: a/b\n  verdict: xfail\n", 3, 3, "the key 'reason' is missing"},
-    {"another verdict", "- match: a/b\n  verdict: pass\n  reason: x\n", 4, 12, "verdict: 'pass'"},
+    {"no reason", "- match: a/b\n  verdict: xfail\n  ref: t\n", 3, 3,
+     "the key 'reason' is missing"},
+    {"no ref", "- match: a/b\n  verdict: skip\n  reason: x\n", 3, 3, "the key 'ref' is missing"},
+    {"another verdict", "- match: a/b\n  verdict: pass\n  reason: x\n  ref: t\n", 4, 12,
+     "verdict: 'pass'"},
     {"no day", "- match: a/b\n  expires: 2027-02-30" REST, 4, 12, "expires: expected a date"},
     {"no entries", "  []\n", 3, 3, "must not be empty"},
 };
@@ -129,7 +132,8 @@ static void a_bad_list_is_bad_again(void **state)
     (void)state;
     LISTS(lists);
     CLEANUP(dir_remove) char *dir = dir_make();
-    CLEANUP(io_free) char *path = make_list(dir, "- match: a/b\n  verdict: 7\n  reason: x\n");
+    CLEANUP(io_free)
+    char *path = make_list(dir, "- match: a/b\n  verdict: 7\n  reason: x\n  ref: t\n");
     for (int i = 0; i < 2; i++)
         assert_int_equal(expectations_load(path, &lists.pool, &lists.list, &lists.diags), -EINVAL);
     assert_int_equal(lists.diags.count, 1);
@@ -146,7 +150,7 @@ static void skip_is_found_by_glob_and_layout(void **state)
 {
     (void)state;
     LISTS(lists);
-    load_good("- match: a/*\n  verdict: skip\n  reason: one\n  layout: trixie*\n"
+    load_good("- match: a/*\n  verdict: skip\n  reason: one\n  ref: t\n  layout: trixie*\n"
               "- match: c/d" REST,
               &lists);
     const struct trial trixie = trial_of("a/b@trixie-mini", "trixie-mini");
@@ -173,7 +177,7 @@ static void old_entries_are_told(void **state)
     assert_int_equal(lists.diags.items[0].line, 3);
     assert_int_equal(lists.diags.items[0].column, 10);
     assert_string_equal(lists.diags.items[1].text, "'gone/*' matches no trial: remove the entry");
-    assert_int_equal(lists.diags.items[1].line, 7);
+    assert_int_equal(lists.diags.items[1].line, 8);
     assert_int_equal(expectations_outdated(&lists.list, &all, 20261124, &lists.diags), 4);
 }
 
@@ -208,7 +212,7 @@ static const struct {
     {"whole and check, both come", WHOLE CLAIM, true, {"claim", "exit"}, OUTCOME_XFAIL, 0},
     {"whole and check, the check passes", WHOLE CLAIM, true, {"exit"}, OUTCOME_XPASS, 1},
     {"skip covers nothing",
-     "- match: a/b\n  verdict: skip\n  reason: x\n",
+     "- match: a/b\n  verdict: skip\n  reason: x\n  ref: t\n",
      true,
      {"claim"},
      OUTCOME_AS_IS,

@@ -21,33 +21,30 @@ struct row {
     const char *out, *err; /* must stand there; NULL: nothing more */
 };
 
-#define ENTRY "match: play/one, reason: of a test"
+#define ENTRY "match: play/one, reason: of a test, ref: bug 12"
 static const struct row rows[] = {
     {"all as expected", CALM, NULL, "killpoint run -- true", 0, "1 passed, 0 failed", NULL},
     {"a wrong claim", CALM, NULL, "killpoint run -- false", 1, "FAIL        play/one@", NULL},
     {"an expected failure", CALM, ENTRY ", verdict: xfail", "killpoint run --backend no", 0,
-     "XFAIL       play/one@bookworm-mini  -- of a test", NULL},
-    {"an expected failure with a reference", CALM, ENTRY ", verdict: xfail, ref: bug 12",
-     "killpoint run --backend no", 0, "XFAIL       play/one@bookworm-mini  -- of a test (bug 12)",
-     NULL},
-    {"an entry of one check", CALM, "match: 'play/one:claim', reason: of a test, verdict: xfail",
+     "XFAIL       play/one@bookworm-mini  -- of a test (bug 12)", NULL},
+    {"an entry of one check", CALM,
+     "match: 'play/one:claim', reason: of a test, ref: t, verdict: xfail",
      "killpoint run --backend no", 0, "XFAIL       play/one@bookworm-mini  -- of a test", NULL},
     {"an entry of a check that does not fail", CALM,
-     "match: 'play/one:time', reason: of a test, verdict: xfail", "killpoint run --backend yes", 1,
-     "XPASS       play/one@", NULL},
+     "match: 'play/one:time', reason: of a test, ref: t, verdict: xfail",
+     "killpoint run --backend yes", 1, "XPASS       play/one@", NULL},
     {"an entry of another check than fails", CALM,
-     "match: 'play/one:time', reason: of a test, verdict: xfail", "killpoint run --backend no", 1,
-     "FAIL        play/one@", NULL},
-    {"an entry that skips, with a reference", CALM, ENTRY ", verdict: skip, ref: bug 12",
-     "killpoint run --backend no", 0, "SKIP        play/one@bookworm-mini  -- of a test (bug 12)",
-     NULL},
+     "match: 'play/one:time', reason: of a test, ref: t, verdict: xfail",
+     "killpoint run --backend no", 1, "FAIL        play/one@", NULL},
     {"an entry that skips and expired", CALM, ENTRY ", verdict: skip, expires: 2020-02-29",
      "killpoint run --backend no", 1, "SKIP        play/one@", "expired after 2020-02-29"},
     {"a stale entry", CALM, ENTRY ", verdict: xfail", "killpoint run --backend yes", 1,
      "XPASS       play/one@", NULL},
     {"an entry that skips", CALM, ENTRY ", verdict: skip", "killpoint run --backend no", 0,
-     "SKIP        play/one@", NULL},
-    {"an unmatched entry", CALM, "match: play/two, reason: of a test, verdict: xfail",
+     "SKIP        play/one@bookworm-mini  -- of a test (bug 12)", NULL},
+    {"an entry without a reference", CALM, "match: play/one, reason: r, verdict: xfail",
+     "killpoint run --backend no", 2, "", "the key 'ref' is missing"},
+    {"an unmatched entry", CALM, "match: play/two, reason: of a test, ref: t, verdict: xfail",
      "killpoint run --backend yes", 1, "1 passed, 0 failed", "'play/two' matches no trial"},
     {"an expired entry", CALM, ENTRY ", verdict: xfail, expires: 2020-02-29",
      "killpoint run --backend no", 1, "XFAIL       play/one@", "expired after 2020-02-29"},
@@ -419,6 +416,42 @@ static void results_are_one_event_a_line_from_begin_to_end(void **state)
     run_release(&done);
 }
 
+/* The longest event of the results has so many bytes, and holds some text that says what is cut. */
+#define LOOK                                                                                       \
+    "grep '\"event\":\"trial\"' r >line; wc -c <line; grep -o '[[0-9]* bytes left out' line | "    \
+    "sort -u | head -n 1; grep -o 'calls_left_out\":[0-9]*' line"
+
+static void a_trial_with_much_to_show_is_judged(void **state)
+{
+    static const struct {
+        const char *name, *script, *left_out;
+    } long_ones[] = {
+        {"arguments", /* 600 kB of JSON each */
+         "a=$(head -c 100000 /dev/zero | tr '\\000' '\\001'); for i in $(seq 130); do "
+         "smolvm machine exec --name $1 -- $a; done; exit 1",
+         "95904 bytes left out"},
+        {"output", /* 48 kB of JSON each, and for checks all of it is kept */
+         "c='head -c 4096 /dev/zero | tr \\\\000 \\\\001'; for i in $(seq 400); do "
+         "smolvm machine exec --name $1 -- sh -c \"$c | tee /dev/stderr\"; done; exit 1",
+         "bytes left out"},
+    };
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", "limits: {run_ms: 60000}\nexpect: {claim: failure, store: {must: report}}");
+    for (size_t i = 0; i < sizeof long_ones / sizeof *long_ones; i++) {
+        play_write("long.sh", long_ones[i].script);
+        struct run done = play("killpoint run --results r -- sh \"$KP/scenarios/long.sh\" "
+                               "{machine} || exit; " LOOK "; mv r r-before");
+        play_check_code(long_ones[i].name, &done, 0);
+        play_check_has(long_ones[i].name, done.out, "PASS        play/one@");
+        play_check_has(long_ones[i].name, done.out, long_ones[i].left_out);
+        const char *size = strstr(done.out, "skipped\n");
+        assert_non_null(size);
+        assert_in_range(atol(size + strlen("skipped\n")), 100000, 16 << 20);
+        run_release(&done);
+    }
+}
+
 static void results_are_appended(void **state)
 {
     (void)state;
@@ -447,6 +480,7 @@ int main(void)
         T(more_trials_are_in_flight_than_jobs),
         T(layout_plays_the_scenarios_there),
         T(results_are_one_event_a_line_from_begin_to_end),
+        T(a_trial_with_much_to_show_is_judged),
         T(results_are_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

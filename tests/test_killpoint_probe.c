@@ -99,7 +99,7 @@ static void the_readmes_backend_file_is_enough(void **state)
         run_sh("cd '%s' && cp '%s/python.py' mine.py && sed -n '/^    name: mine$/,/^    cap/p' "
                "'%s/../../README.md' >keys && "
                "{ echo 'format: 1'; sed 's/^    //' keys; } >mine.yaml && "
-               "'%s' probe --backend mine.yaml",
+               "[ $(wc -l <mine.py) -le 60 ] && '%s' probe --backend mine.yaml",
                dir, script, script, program);
     check_success(&done);
     check_stream("README.md", done.out, "backend mine: my provisioner\n");

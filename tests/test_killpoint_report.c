@@ -67,8 +67,9 @@ static void an_old_expectation_is_told_by_the_whole_alone(void **state)
     need_layout("bookworm-mini");
     play_add("calm", MATRIX("1, 2, 3") CALM);
     write_backend("expectations: yes.expect.yaml\n");
-    play_write("backends/yes.expect.yaml", "format: 1\nexpectations:\n"
-                                           "  - {match: play/none, verdict: xfail, reason: x}\n");
+    play_write("backends/yes.expect.yaml",
+               "format: 1\nexpectations:\n"
+               "  - {match: play/none, verdict: xfail, reason: x, ref: t}\n");
     struct run done =
         play("for k in 1 2; do killpoint run --backend yes --shard $k/2 --results r$k || exit 9; "
              "done >/dev/null; killpoint merge r1 r2 >/dev/null");
@@ -85,14 +86,46 @@ static void what_is_no_whole_run_is_not_merged(void **state)
     play_add("calm", MATRIX("1, 2, 3") CALM);
     struct run done = play("killpoint run --shard 1/2 --results r1 -- true >/dev/null; "
                            "killpoint merge r1 --results out; s=$?; [ ! -e out ] || exit 9; "
-                           "killpoint merge r1 r1; [ $? = 5 ] || exit 8; "
-                           "killpoint merge nosuch; [ $? = 2 ] || exit 7; "
-                           "killpoint merge; [ $? = 2 ] || exit 6; exit $s");
+                           "cp r1 again; killpoint merge r1 again; [ $? = 5 ] || exit 8; "
+                           "killpoint merge nosuch; [ $? = 5 ] || exit 7; "
+                           "killpoint merge; [ $? = 2 ] || exit 6; "
+                           "killpoint merge r1 nosuch; [ $? = 5 ] || exit 5; "
+                           "printf '{\"ev' >r2; killpoint merge r2 r1; [ $? = 5 ] || exit 4; "
+                           "killpoint report r2 --tap -; [ $? = 2 ] || exit 3; "
+                           "echo no >bad; killpoint merge r1 bad; [ $? = 2 ] || exit 1; "
+                           "killpoint run --shard 2/2 --results r2 -- true >/dev/null; : >r3; "
+                           "killpoint merge r1 r2 r3; [ $? = 5 ] || exit 11; exit $s");
     play_check_code("half a run", &done, 5);
     play_check_has("half a run", done.err, "killpoint merge: 1 missing: shard 2/2\n");
-    play_check_has("half a run", done.err, "killpoint merge: r1 holds two runs of shard 1/2");
+    play_check_has("half a run", done.err,
+                   "killpoint merge: shard 1/2 is there twice: r1 and again\n");
+    play_check_has("half a run", done.err,
+                   "killpoint merge: there is no run (open nosuch: No such file or directory)\n");
+    play_check_has("half a run", done.err,
+                   "killpoint merge: 1 missing: shard 2/2 (open nosuch: No such file or ");
+    play_check_has("half a run", done.err,
+                   "killpoint merge: 1 missing: shard 2/2 (r2: there are no events in it)\n");
+    play_check_has("half a run", done.err, "killpoint merge: bad:1: no JSON object\n");
+    play_check_has("half a run", done.err,
+                   "killpoint merge: every shard is there, but not every file (r3: there are no");
     play_check_has("half a run", done.err, "killpoint merge: a results file is missing\n");
     assert_string_equal(done.out, "");
+    run_release(&done);
+}
+
+/* As by a job that is started again with the file of before. */
+static void of_a_shard_that_was_begun_anew_the_last_run_counts(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("calm", MATRIX("1, 2, 3") CALM);
+    struct run done =
+        play("for k in 1 2; do killpoint run --shard $k/2 --results r$k -- true >/dev/null; done; "
+             "killpoint merge r1 r2 >once || exit 9; sed -i '$d' r1; killpoint merge r1 r2; "
+             "[ $? = 5 ] || exit 8; killpoint run --shard 1/2 --results r1 -- true >/dev/null; "
+             "killpoint merge r1 r2 >again || exit 7; cmp once again");
+    play_check_code("begun anew", &done, 0);
+    play_check_has("begun anew", done.err, "r1, shard 1/2, is cut off");
     run_release(&done);
 }
 
@@ -121,6 +154,28 @@ static void what_failed_is_played_again_alone(void **state)
     done = play("rm scenarios/suite/unfired.yaml; killpoint list --failed-from r");
     play_check_code("gone", &done, 2);
     play_check_has("gone", done.err, "'play/unfired@bookworm-mini' failed then and is no trial");
+    run_release(&done);
+}
+
+static void what_failed_goes_by_backend(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    add_some();
+    write_backend("");
+    play_write("backends/no.yaml",
+               "format: 1\nname: no\ntitle: of a test\ncommand:\n  smolvm: ['false']\n");
+    struct run done = play(
+        "for b in yes no; do killpoint run --backend $b --results r play/calm play/wrong >out; "
+        "done; for b in yes no; do killpoint run --backend $b --failed-from r --results $b >out; "
+        "sed -n 's/.*\"event\":\"trial\",\"id\":\"\\([^\"]*\\).*/\\1/p' $b | sort; done; "
+        "killpoint run --backend yes --failed-from no");
+    play_check_code("of another backend", &done, 2);
+    play_check_has("of another backend", done.err,
+                   "no: there is no run of the backend 'yes' in it\n");
+    assert_string_equal(done.out, "play/wrong[n=1]@bookworm-mini\nplay/wrong[n=2]@bookworm-mini\n"
+                                  "play/calm[n=1]@bookworm-mini\nplay/calm[n=2]@bookworm-mini\n"
+                                  "play/calm[n=3]@bookworm-mini\n");
     run_release(&done);
 }
 
@@ -178,6 +233,56 @@ static void one_command_plays_and_writes_all_reports(void **state)
     play_check_has("stdout", done.err, "killpoint report: write /no/where: No such file");
     play_check_has("stdout", done.err, "killpoint report: write -: No space left on device\n");
     play_check_has("stdout", done.err, "killpoint run: write /no/where: No such file");
+    run_release(&done);
+}
+
+static void an_old_report_stays_until_there_is_a_new_one(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("calm", CALM);
+    struct run done = play(
+        "echo old >j; ln -s j l; killpoint run --junit j --backend nosuch; echo $?; "
+        "killpoint run --junit j --tap l --evidence e -- true; echo $?; "
+        "killpoint run --results r --tap \"$PWD/r\" -- true; echo $?; "
+        "killpoint run --markdown new --results r -- sh -c 'sleep 100' >table & p=$!; "
+        "while ! [ -s r ]; do sleep 0.02; done; kill -TERM $p; wait $p; echo $?; "
+        "killpoint report r --html r; echo $?; killpoint merge r --results s --html s; echo $?; "
+        "ls -d e new r s; cat j; killpoint report r --junit l && [ -L l ] && grep -c '<testsuites' "
+        "j; "
+        "killpoint run --tap /dev/null --junit j -- true >table && [ -c /dev/null ] && ls *.new");
+    assert_string_equal(done.out, "2\n2\n2\n130\n2\n2\nr\nold\n1\n");
+    static const char *const lines[] = {
+        "killpoint run: a report needs a file of its own: 'j' and 'l' are one\n",
+        "killpoint report: a report needs a file of its own: 'r' and 'r' are one\n",
+        "killpoint merge: a report needs a file of its own: 's' and 's' are one\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        play_check_has("files", done.err, lines[i]);
+    run_release(&done);
+}
+
+/* Who answers "not supported" to all has not passed. */
+static void where_nothing_is_judged_nothing_looks_like_success(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("calm", MATRIX("1, 2") CALM);
+    play_write("backends/yes.yaml", "format: 1\nname: yes\ntitle: of a test\ncommand:\n"
+                                    "  smolvm: [sh, -c, 'exit 77']\n"
+                                    "expectations: yes.expect.yaml\n");
+    play_write("backends/yes.expect.yaml",
+               "format: 1\nexpectations:\n"
+               "  - {match: 'play/calm[n=1]', verdict: skip, reason: x, ref: t}\n");
+    struct run done =
+        play("killpoint run --backend yes --results r --junit j --tap t --markdown m --html h; "
+             "s=$?; cat j t m h >&2; killpoint merge r >/dev/null; [ $? = $s ] || exit 9; exit $s");
+    play_check_code("77 to all", &done, 4);
+    play_check_has("77 to all", done.out, "\nnothing was judged: every trial is UNSUPPORTED or ");
+    static const char *const lines[] = {
+        "errors=\"1\" skipped=\"2\"", "\nnot ok 3 - yes, the run: nothing was judged\n",
+        "| ERROR | nothing was judged |", "ERROR</span> nothing was judged: "};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        play_check_has("77 to all", done.err, lines[i]);
     run_release(&done);
 }
 
@@ -263,9 +368,13 @@ int main(void)
         T(shards_share_the_trials_and_may_be_empty),
         T(an_old_expectation_is_told_by_the_whole_alone),
         T(what_is_no_whole_run_is_not_merged),
+        T(of_a_shard_that_was_begun_anew_the_last_run_counts),
         T(what_failed_is_played_again_alone),
+        T(what_failed_goes_by_backend),
         T(tags_choose_scenarios),
         T(one_command_plays_and_writes_all_reports),
+        T(an_old_report_stays_until_there_is_a_new_one),
+        T(where_nothing_is_judged_nothing_looks_like_success),
         T(junitparser_counts_the_same),
         T(on_github_what_is_bad_is_annotated),
         T(reports_of_an_exploration_come_from_its_results),

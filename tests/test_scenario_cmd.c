@@ -125,7 +125,7 @@ static const struct {
      "1 backend: no mistakes\n"},
     {"backends/b.yaml", "format: 1\nname: b\ntitle: t\ncommand: {smolvm: [x]}\n",
      "1 backend: no mistakes\n"},
-    {"e.yaml", "format: 1\nexpectations:\n- {match: a, verdict: skip, reason: r}\n",
+    {"e.yaml", "format: 1\nexpectations:\n- {match: a, verdict: skip, reason: r, ref: t}\n",
      "1 expectation list: no mistakes\n"},
     {"l.yaml", "format: 1\nname: l\ntitle: t\nsuite: trixie\n", "1 layout: no mistakes\n"},
 };
