@@ -13,7 +13,8 @@ struct slot {
     struct slots *slots;
     struct watch watch;
     int fd;
-    bool granted;
+    bool granted, counts;
+    struct timer patience;
     struct slot *next;
 };
 
@@ -25,7 +26,8 @@ static void slot_free(struct slot *slot)
             *at = slot->next;
             break;
         }
-    slots->busy -= slot->granted;
+    slots->busy -= slot->counts;
+    loop_clear_timer(slots->loop, &slot->patience);
     loop_unwatch(slots->loop, &slot->watch);
     io_close(&slot->fd);
     free(slot);
@@ -36,12 +38,22 @@ static void grant(struct slots *slots)
     for (struct slot *slot = slots->queue; slot && slots->busy < slots->limit; slot = slot->next) {
         if (slot->granted)
             continue;
-        slot->granted = true;
+        slot->granted = slot->counts = true;
         slots->busy++;
+        loop_set_timer(slots->loop, &slot->patience, io_now_ms() + SLOTS_PATIENCE_MS);
         /* A client that is gone already says so by its hang-up. */
         ssize_t n = send(slot->fd, "g", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         (void)n;
     }
+}
+
+static void on_patience_over(struct loop *loop, struct timer *timer)
+{
+    (void)loop;
+    struct slot *slot = container_of(timer, struct slot, patience);
+    slot->counts = false;
+    slot->slots->busy--;
+    grant(slot->slots);
 }
 
 static void on_slot(struct loop *loop, struct watch *watch, unsigned events)
@@ -66,7 +78,8 @@ static void on_listener(struct loop *loop, struct watch *watch, unsigned events)
     struct slot *slot = calloc(1, sizeof *slot);
     if (!slot)
         abort();
-    *slot = (struct slot){.slots = slots, .watch = {-1, on_slot}, .fd = fd};
+    *slot = (struct slot){
+        .slots = slots, .watch = {-1, on_slot}, .patience = {.fire = on_patience_over}, .fd = fd};
     struct slot **end = &slots->queue;
     while (*end)
         end = &(*end)->next;

@@ -157,6 +157,20 @@ static void no_more_than_the_limit_work_at_once_and_all_get_their_turn(void **st
     }
 }
 
+static void who_holds_a_turn_for_long_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    CLEANUP(dir_remove) char *folder = dir_make();
+    struct bench bench;
+    start(&bench, folder, 1);
+    for (int i = 0; i < 2; i++)
+        start_client(&bench, folder, SLOTS_PATIENCE_MS + 2000);
+    finish(&bench, 2);
+    assert_int_equal(bench.turns, 2);
+    assert_int_equal(bench.most, 2);
+    release(&bench);
+}
+
 static void killed_client_gives_its_turn_back(void **state)
 {
     (void)state;
@@ -232,6 +246,7 @@ int main(void)
         cmocka_unit_test(without_a_server_there_is_no_limit),
         cmocka_unit_test(no_more_than_the_limit_work_at_once_and_all_get_their_turn),
         cmocka_unit_test(killed_client_gives_its_turn_back),
+        cmocka_unit_test(who_holds_a_turn_for_long_keeps_nobody_waiting),
         cmocka_unit_test(waiting_clients_go_on_when_the_server_ends),
         cmocka_unit_test(server_says_where_it_cannot_listen),
     };
