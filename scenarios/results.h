@@ -60,7 +60,7 @@ bool run_results_is_interrupted(const struct run_results *run);
 /* It has ended and judged nothing: every report says so, as an error. */
 bool run_results_is_nothing(const struct run_results *run);
 #define RESULTS_NOTHING                                                                            \
-    "nothing was judged: every trial is UNSUPPORTED or SKIP, so the run says nothing about the "   \
+    "nothing was judged: no trial passed or failed, so the run says nothing about the "            \
     "backend"
 
 /* Of a run: what comes of its verdicts and its expectation list. */

@@ -130,8 +130,9 @@ static void nothing_played_is_said(void **state)
     struct bench bench;
     start(&bench);
     finish(&bench, false);
-    assert_string_equal(bench.table, "backend hardened: a title\nnothing was played\n"
-                                     "0 passed, 0 failed, 0 skipped\n");
+    assert_string_equal(bench.table,
+                        "backend hardened: a title\nnothing was played\n"
+                        "0 passed, 0 failed, 0 skipped\n" RESULTS_NOTHING ": it has failed\n");
     release(&bench);
 }
 
