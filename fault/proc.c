@@ -119,7 +119,8 @@ static void spawn_child(const struct proc_spec *spec, pid_t parent, int report_f
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    for (int signum = 1; signum < NSIG; signum++)
+        signal(signum, SIG_DFL);
     if (spec->death_signal) {
         prctl(PR_SET_PDEATHSIG, spec->death_signal);
         if (getppid() != parent)

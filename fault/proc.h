@@ -2,8 +2,9 @@
  * proc.h: starting programs, and running one to its end.
  *
  * proc_spawn() is the only place of this project that forks to execute a program
- * outside a guest. Between fork and exec only async-signal-safe calls are made; a child
- * that cannot start reports {stage, errno} through a close-on-exec pipe.
+ * outside a guest. A child starts with no signal blocked or ignored, whatever its caller
+ * inherited. Between fork and exec only async-signal-safe calls are made; a child that cannot start
+ * reports {stage, errno} through a close-on-exec pipe.
  *
  * proc_run() waits with signalfd(SIGCHLD) and poll, and reaps only its own child. It is
  * for processes that have no event loop of their own (tests, a trial's worker).
