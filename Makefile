@@ -45,7 +45,7 @@ HEAVY := test_engine_exact test_engine_install test_engine_memory test_faultrun 
 # shell script, or play for minutes what others of them play as well.
 ifeq ($(VARIANT),asan)
 TESTS := $(filter-out %/test_engine_install %/test_engine_memory %/test_impl_steps %/test_later \
-  %/test_broken %/test_killpoint_resume,$(TESTS))
+  %/test_broken %/test_killpoint_resume %/test_unprivileged,$(TESTS))
 endif
 
 .DELETE_ON_ERROR:
