@@ -250,8 +250,9 @@ static size_t want_cases(struct search *search, bool representative, size_t coun
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].ending.claim == CLAIM_NONE &&
             explore_is_representative(found, i) == representative) {
-            search->jobs[count] = (struct explorer_job){
-                .item = &found->cases[i], .reruns = representative || found->cases[i].depth == 2};
+            bool reruns = representative || found->cases[i].depth == 2;
+            search->jobs[count] = (struct explorer_job){.item = &found->cases[i],
+                                                        .reruns = reruns && !search->options->once};
             search->chosen[count++] = i;
         }
     return count;
@@ -308,11 +309,8 @@ static void on_played(void *context, size_t job)
 {
     struct search *search = context;
     struct explore_case *item = &search->found->cases[search->chosen[job]];
-    search->found->n_runs += search->jobs[job].n_runs;
     if (search->jobs[job].real) /* it may be there before what it is held against */
         return;
-    if (!search->jobs[job].reruns)
-        search->found->alone_ms[search->found->n_alone++ > 0] = io_now_ms();
     item->ending = search->jobs[job].ending;
     item->retried = item->ending.execs > search->found->undisturbed_execs;
     if (!item->real && item->ending.claim > CLAIM_BROKEN &&
@@ -346,7 +344,7 @@ static int play_cases(struct search *search, struct err *err)
 {
     /* What is executed for real keeps the cores busy while the first of the others settle; what is
      * cut short by its budget has seen something of all. */
-    size_t count = want_checks(search, 0);
+    size_t count = search->options->once ? 0 : want_checks(search, 0);
     count = want_cases(search, true, count);
     count = want_cases(search, false, count);
     int64_t start_ms = io_now_ms();
@@ -492,7 +490,7 @@ static int explore_all(struct search *search, struct err *err)
     search->jobs = alloc_list(2 * found->n_cases, sizeof *search->jobs);
     search->chosen = alloc_list(2 * found->n_cases, sizeof *search->chosen);
     ret = play_cases(search, err);
-    if (ret == 0)
+    if (ret == 0 && !options->once)
         ret = heal(search, err);
     if (ret == 0)
         explore_results_finish(&search->results, options, found);

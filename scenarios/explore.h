@@ -86,6 +86,7 @@ struct explore_options {
     enum rule_call call;
     uint32_t nth;
     bool no_shortcut; /* everything for real */
+    bool once;        /* each case, and nothing beside it: neither reruns nor checks */
     enum explore_choice choice;
     uint64_t from, to;
     const char *address;
@@ -110,9 +111,6 @@ struct exploration {
     bool cut_off;              /* read from a file that has no end of it */
     size_t n_no_second;        /* first states after which no second call was made */
     int64_t play_ms;           /* what playing the cases took, with the checks beside them */
-    size_t n_runs;             /* how often the backend ran meanwhile, reruns too */
-    int64_t alone_ms[2];       /* when the first and the last case without reruns ended */
-    size_t n_alone;            /* how many those are */
     struct err results_err;    /* why not all is in the results file; "": it is */
     char *copied;              /* why machines are copied trees; NULL: they are not */
     char *no_shortcut;         /* why nothing could be put in place; NULL: it could */

@@ -418,7 +418,7 @@ static void on_event(void *context, json_t *event)
     size_t index = strtoul(id, NULL, 10);
     struct explorer_job *job = &play->jobs[index];
     const json_t *runs = json_object_get(event, "runs");
-    size_t n = job->n_runs = json_array_size(runs);
+    size_t n = json_array_size(runs);
     job->run_ms = json_integer_value(json_object_get(json_array_get(runs, 0), "ms"));
     ending_read(&job->ending, event, 0);
     job->healed_by = -1;

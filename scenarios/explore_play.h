@@ -39,7 +39,6 @@ struct explorer_job {
     const char *record_path;         /* keeps this call there; NULL: none */
     uint32_t record_nth;
     struct ending ending; /* of the first run; filled, the caller releases it */
-    size_t n_runs;        /* filled: how often the backend ran */
     int healed_by;        /* filled: the n-th rerun; 0: none; -1: there was none */
     int64_t run_ms;       /* filled: what the first run took */
     json_t **ret_event;   /* the trial's event goes there, the caller's; NULL: to nobody */

@@ -16,12 +16,16 @@
 
 #define SAMPLES 9
 #define COPIES 2
-#define REPEATS 5 /* of an exploration that takes seconds */
+#define REPEATS 9 /* of an exploration that takes seconds */
 
 struct lab {
     struct buf ca, key;
     char *faultrun;
     unsigned cores;
+};
+
+struct recovery {
+    double median_ms, mean_ms;
 };
 
 /* --- the plain way ------------------------------------------------------------------------ */
@@ -60,13 +64,18 @@ static void time_recoveries(const struct lab *lab, const struct layout *layout, 
         bench_remove_copy(names[i]);
 }
 
-/* The median over points that are spread evenly. */
-static double median_recovery(const struct lab *lab, const struct layout *layout, size_t points)
+/* Over points that are spread evenly. */
+static struct recovery measure_recovery(const struct lab *lab, const struct layout *layout,
+                                        size_t points)
 {
     double ms[SAMPLES * COPIES];
+    struct recovery recovery = {0, 0};
     for (size_t i = 0; i < SAMPLES; i++)
         time_recoveries(lab, layout, (unsigned)(1 + points * i / SAMPLES), &ms[i * COPIES]);
-    return bench_median(ms, SAMPLES * COPIES);
+    for (size_t i = 0; i < SAMPLES * COPIES; i++)
+        recovery.mean_ms += ms[i] / (SAMPLES * COPIES);
+    recovery.median_ms = bench_median(ms, SAMPLES * COPIES);
+    return recovery;
 }
 
 /* Kills strace and its tree when it has told of so many calls; 0: never. Returns the calls. */
@@ -122,13 +131,13 @@ static double median_strace(const struct lab *lab, const struct layout *layout)
 /* --- our way --------------------------------------------------------------------------------- */
 
 struct measured {
-    double wall_ms, play_ms;
-    double alone_ms; /* of a core, for a case without reruns, while all cores have one */
-    size_t cases, points, states, runs;
+    double wall_ms;
+    double case_ms; /* of a core, while all have one */
+    size_t cases, points, states;
 };
 
 static struct measured run_explore(const struct lab *lab, const char *layout, unsigned scopes,
-                                   const char *settle, bool no_shortcut)
+                                   const char *settle, bool no_shortcut, bool once)
 {
     const char *command[] = {"{bin}/provision-ca", "--policy",  "upstream", "--settle", settle,
                              "--machine",          "{machine}", "--plan",   "{plan}",   NULL};
@@ -149,20 +158,18 @@ static struct measured run_explore(const struct lab *lab, const char *layout, un
                                             .nth = 1,
                                             .choice = CHOOSE_ALL,
                                             .no_shortcut = no_shortcut,
+                                            .once = once,
                                             .jobs = lab->cores};
     int64_t start_ns = io_now_ns();
     int ret = explore(&options, &found, &err);
     if (ret < 0)
         bench_give_up(layout, &err);
     struct measured outcome = {.wall_ms = bench_ms_since(start_ns),
-                               .play_ms = (double)found.play_ms,
+                               .case_ms =
+                                   (double)found.play_ms * lab->cores / (double)found.n_cases,
                                .cases = found.n_cases,
                                .points = found.points.count,
-                               .states = found.points.n_states,
-                               .runs = found.n_runs};
-    if (found.n_alone > 1)
-        outcome.alone_ms = (double)(found.alone_ms[1] - found.alone_ms[0]) * lab->cores /
-                           (double)(found.n_alone - 1);
+                               .states = found.points.n_states};
     exploration_release(&found);
     backend_release(&backend);
     return outcome;
@@ -188,47 +195,43 @@ static void bench_whole(const struct lab *lab)
 {
     CLEANUP(layout_release) struct layout layout;
     open_layout("bookworm", &layout);
-    struct measured real = run_explore(lab, "bookworm", EXPLORE_TREE, "1", true);
-    struct measured ours = run_explore(lab, "bookworm", EXPLORE_TREE, "1", false);
-    double recovery = median_recovery(lab, &layout, ours.points);
-    double strace = median_strace(lab, &layout);
-    double least = (double)ours.states * recovery / lab->cores;
+    struct measured whole = run_explore(lab, "bookworm", EXPLORE_TREE, "1", false, false);
+    double recovery_ms = measure_recovery(lab, &layout, whole.points).median_ms;
+    struct measured ours = run_explore(lab, "bookworm", EXPLORE_TREE, "0", false, true);
+    struct measured real = run_explore(lab, "bookworm", EXPLORE_TREE, "0", true, true);
+    double strace_ms = median_strace(lab, &layout);
+    double least_ms = (double)whole.states * recovery_ms / lab->cores;
     printf("Every crash point of upstream on bookworm, all roots, tree scope: %zu states, %u "
            "cores\n",
-           ours.states, lab->cores);
-    print_number("a plain recovery install, one a core, median over 9 points", "ms", recovery);
-    print_number("the whole exploration, settle 1 s", "s", ours.wall_ms / 1e3);
-    print_number("of which playing the states", "s", ours.play_ms / 1e3);
+           whole.states, lab->cores);
+    print_number("a plain recovery install, one a core, median over 9 points", "ms", recovery_ms);
+    print_number("the whole exploration, settle 1 s", "s", whole.wall_ms / 1e3);
     print_number("whole against states x recovery / cores (at most 1.25)", "times",
-                 ours.wall_ms / least);
+                 whole.wall_ms / least_ms);
     print_number("a point whose state is put in place: its retry and the audit", "ms of a core",
-                 ours.alone_ms);
+                 ours.case_ms);
     print_number("a point whose prefix is executed again, against it (at least 1.35)", "times",
-                 real.alone_ms / ours.alone_ms);
-    print_number("the same with all reruns, checks and recordings on both sides", "times",
-                 real.wall_ms / ours.wall_ms);
+                 real.case_ms / ours.case_ms);
     print_number("strace, killed at a call, and a rerun, against a point of ours", "times",
-                 strace / ours.alone_ms);
+                 strace_ms / ours.case_ms);
 }
 
 /* How the cost of a point grows with the roots; without settling, which takes no core. */
 static void bench_growth(const struct lab *lab)
 {
     static const char *const names[] = {"bookworm-mini", "bookworm-20", "bookworm-80", "bookworm"};
-    printf("A run of the backend at a point of tree scope (its retry, a rerun, a check) against a "
-           "plain "
-           "recovery install, no settle, medians:\n");
+    printf("A point of tree scope (state put in place, retry, audit; no settle) against a plain "
+           "recovery install, both the mean over the points:\n");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CLEANUP(layout_release) struct layout layout;
         double ratios[REPEATS], harness[REPEATS];
-        size_t repeats = i < 2 ? REPEATS : 1;
+        size_t repeats = i < 2 ? REPEATS : 3;
         open_layout(names[i], &layout);
         for (size_t k = 0; k < repeats; k++) {
-            struct measured ours = run_explore(lab, names[i], EXPLORE_TREE, "0", false);
-            double recovery = median_recovery(lab, &layout, ours.points);
-            double point = ours.play_ms * lab->cores / (double)ours.runs;
-            ratios[k] = point / recovery;
-            harness[k] = point - recovery;
+            struct measured ours = run_explore(lab, names[i], EXPLORE_TREE, "0", false, true);
+            double recovery_ms = measure_recovery(lab, &layout, ours.points).mean_ms;
+            ratios[k] = ours.case_ms / recovery_ms;
+            harness[k] = ours.case_ms - recovery_ms;
         }
         CLEANUP(io_free) char *what = io_format("%s, %d roots", names[i], layout.roots);
         bench_print_row(what, "times", ratios, repeats);
@@ -242,7 +245,7 @@ static void bench_minis(const struct lab *lab)
     printf("Five roots, tree and process scope, every point (under 60 s is wanted):\n");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct measured ours =
-            run_explore(lab, names[i], EXPLORE_TREE | EXPLORE_PROCESS, "1", false);
+            run_explore(lab, names[i], EXPLORE_TREE | EXPLORE_PROCESS, "1", false, false);
         CLEANUP(io_free) char *what = io_format("%s, %zu cases", names[i], ours.cases);
         print_number(what, "s", ours.wall_ms / 1e3);
     }
