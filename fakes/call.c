@@ -499,7 +499,7 @@ void call_begin(struct call *call)
     int index = faults_next(call->faults, call->kind, call->nth, RULE_BEGIN, &at);
     const struct rule *rule = index < 0 ? NULL : &call->faults->set.rules[index];
     /* docker's container is over with its main command; smolvm makes a fresh one for the call. */
-    if (call->docker && call->kind == RULE_EXEC && call->vmm->guest.main_pid == 0) {
+    if (call->docker && call->kind == RULE_EXEC && !guest_main_lives(&call->vmm->guest)) {
         call->forced_row = reply_find("not-running");
         call_finish(call);
         return;

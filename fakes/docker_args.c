@@ -5,11 +5,12 @@
 
 #define EXIT_USAGE 1
 #define EXIT_FLAG 125
+#define EXIT_NOT_BUILT 2
 
 #define ON(verb) (1u << DOCKER_##verb)
 #define FIELD(member) offsetof(struct docker_args, member)
 
-enum kind { KIND_SWITCH, KIND_TEXT, KIND_ENV };
+enum kind { KIND_SWITCH, KIND_TEXT, KIND_ENV, KIND_NOT_BUILT };
 
 static const struct flag {
     unsigned verbs;
@@ -33,6 +34,23 @@ static const struct flag {
     {ON(STOP), 0, "time", KIND_TEXT, FIELD(old_time)},
     {ON(KILL), 's', "signal", KIND_TEXT, FIELD(signal)},
     {ON(RM), 'f', "force", KIND_SWITCH, FIELD(force)},
+    {ON(EXEC), 'd', "detach", KIND_NOT_BUILT, 0},
+    {ON(EXEC), 0, "env-file", KIND_NOT_BUILT, 0},
+    {ON(EXEC), 0, "privileged", KIND_NOT_BUILT, 0},
+    {ON(EXEC) | ON(START), 0, "detach-keys", KIND_NOT_BUILT, 0},
+    {ON(CP), 'a', "archive", KIND_NOT_BUILT, 0},
+    {ON(CP), 'L', "follow-link", KIND_NOT_BUILT, 0},
+    {ON(PS), 'f', "filter", KIND_NOT_BUILT, 0},
+    {ON(PS), 'l', "latest", KIND_NOT_BUILT, 0},
+    {ON(PS), 'n', "last", KIND_NOT_BUILT, 0},
+    {ON(PS), 0, "no-trunc", KIND_NOT_BUILT, 0},
+    {ON(PS) | ON(INSPECT), 's', "size", KIND_NOT_BUILT, 0},
+    {ON(INSPECT), 0, "type", KIND_NOT_BUILT, 0},
+    {ON(START), 'a', "attach", KIND_NOT_BUILT, 0},
+    {ON(START), 'i', "interactive", KIND_NOT_BUILT, 0},
+    {ON(STOP), 's', "signal", KIND_NOT_BUILT, 0},
+    {ON(RM), 'v', "volumes", KIND_NOT_BUILT, 0},
+    {ON(RM), 'l', "link", KIND_NOT_BUILT, 0},
 };
 
 static const struct verb {
@@ -54,6 +72,8 @@ static const struct verb {
     {DOCKER_STOP, "stop", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
     {DOCKER_KILL, "kill", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
     {DOCKER_RM, "rm", "[OPTIONS] CONTAINER [CONTAINER...]", 1, SIZE_MAX, false},
+    {DOCKER_VERSION, "--version", "", 0, SIZE_MAX, true},
+    {DOCKER_VERSION, "-v", "", 0, SIZE_MAX, true},
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
@@ -93,6 +113,13 @@ static int bad_flag(struct parse *parse)
     return EXIT_FLAG;
 }
 
+static int not_built(struct parse *parse, const struct flag *flag)
+{
+    buf_printf(parse->text, "error: this fake docker has no `%s --%s`\n", parse->verb->word,
+               flag->word);
+    return EXIT_NOT_BUILT;
+}
+
 static const struct flag *find_flag(const struct parse *parse, char letter, const char *word,
                                     size_t len)
 {
@@ -125,6 +152,8 @@ static int read_word(struct parse *parse, const char *const **at)
         buf_printf(parse->text, "unknown flag: --%.*s\n", (int)len, word);
         return bad_flag(parse);
     }
+    if (flag->kind == KIND_NOT_BUILT)
+        return not_built(parse, flag);
     if (flag->kind == KIND_SWITCH) {
         bool on = strcmp(word + len, "=false") != 0;
         *((bool *)parse->args + flag->field) = on;
@@ -150,6 +179,8 @@ static int read_letters(struct parse *parse, const char *const **at)
             buf_printf(parse->text, "unknown shorthand flag: '%c' in -%s\n", *letter, letter);
             return bad_flag(parse);
         }
+        if (flag->kind == KIND_NOT_BUILT)
+            return not_built(parse, flag);
         if (flag->kind == KIND_SWITCH) {
             *((bool *)parse->args + flag->field) = true;
             continue;
@@ -206,6 +237,15 @@ int docker_args_parse(const char *const *argv, struct docker_args *ret_args, str
     for (size_t i = 0; i < VERB_COUNT; i++)
         if (strcmp(verbs[i].word, word) == 0)
             parse.verb = &verbs[i];
+    if (!parse.verb && word[0] == '-' && word[1]) {
+        if (word[1] == '-')
+            buf_printf(text, "unknown flag: --%.*s\n", (int)strcspn(word + 2, "="), word + 2);
+        else
+            buf_printf(text, "unknown shorthand flag: '%c' in %s\n", word[1], word);
+        buf_add(text, "\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for more "
+                      "information\n");
+        return EXIT_FLAG;
+    }
     if (!parse.verb) {
         buf_printf(
             text,

@@ -5,7 +5,8 @@
  *
  * What a verb takes is one table each in docker_args.c. `-it`, `-uX`, `-u X`, `--user X` and
  * `--user=X` are read; `--` ends the flags. exec, run and create stop reading flags at the first
- * argument. Other verbs and flags of the real CLI are refused as unknown.
+ * argument. Flags of the real CLI that are not built are refused in words of the fake's own, but
+ * for those of run and create, which are refused as unknown, as other verbs are.
  *
  * Source: docker/cli 28.2, cli/command/container, cli/required.go.
  */
@@ -25,7 +26,8 @@ enum docker_verb {
     DOCKER_PS,
     DOCKER_STOP,
     DOCKER_KILL,
-    DOCKER_RM
+    DOCKER_RM,
+    DOCKER_VERSION
 };
 
 /* loud: --quiet=false. Strings point into argv; env is allocated, and operands where they had to be

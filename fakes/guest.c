@@ -39,6 +39,11 @@ void guest_release(struct guest *guest)
     io_close(&guest->last_pid_ns_fd);
 }
 
+bool guest_main_lives(const struct guest *guest)
+{
+    return guest->main_pid > 0 || !guest->kind->has_init;
+}
+
 void guest_main_ended(struct guest *guest)
 {
     guest->main_pid = 0;
@@ -240,9 +245,12 @@ static void child_agent(const struct guest *guest, const struct agent_job *job, 
 }
 
 /* With the capability to, if there is one; no_new_privs takes setuid programs away. */
-static void child_filter(const struct guest_command *command, int report_fd)
+static void child_filter(const struct guest *guest, const struct guest_command *command,
+                         int report_fd)
 {
-    int ret = command->filter ? filter_install(command->filter) : 0;
+    int ret = guest->kind->has_init ? 0 : filter_spare_others();
+    if (ret == 0 && command->filter)
+        ret = filter_install(command->filter);
     if (ret == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         ret = filter_install(command->filter);
     if (ret < 0)
@@ -264,13 +272,13 @@ static void child_run(const struct guest *guest, const struct guest_command *com
     if (read(ends->report, &go, 1) != 1)
         _exit(127);
     if (command->agent) /* the agent belongs to the VM, not to the container */
-        child_filter(command, ends->report);
+        child_filter(guest, command, ends->report);
     if (command->agent)
         child_agent(guest, command->agent, ends->report);
     child_streams(command, ends, master);
     child_hide(guest);
     proc_close_others(&ends->report, 1);
-    child_filter(command, ends->report);
+    child_filter(guest, command, ends->report);
     ret = container_confine(&err);
     if (ret < 0)
         child_fail(ends->report, GUEST_SETUP, -ret, &err);
@@ -408,7 +416,7 @@ int guest_spawn(struct guest *guest, const struct guest_command *command,
     int ret = make_streams(command, &process, &ends);
     if (ret < 0)
         return err_set(err, -ret, "pipes for the command");
-    process.joined = guest->main_pid > 0 || !guest->kind->has_init;
+    process.joined = guest_main_lives(guest);
     process.pid = fork_into(guest, guest->main_pid_ns_fd);
     if (process.pid == -ENOMEM && guest->main_pid > 0) {
         /* The namespace is dying, though its first process is not reaped yet. */

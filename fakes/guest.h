@@ -43,6 +43,8 @@ void guest_release(struct guest *guest);
 int guest_start_main(struct guest *guest, struct err *err);
 /* The caller reaped main_pid: from now on no main command lives. */
 void guest_main_ended(struct guest *guest);
+/* Whether a command joins those that run; always, where containers have no first process. */
+bool guest_main_lives(const struct guest *guest);
 
 enum guest_stage { GUEST_SETUP, GUEST_USER, GUEST_CHDIR, GUEST_EXECUTE };
 

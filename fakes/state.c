@@ -56,12 +56,13 @@ static void dir_close(DIR **dir)
 /* --- where the state lives -------------------------------------------------- */
 
 /*
- * A container's /dev/shm takes no devices and no programs. That matters where no overlay can be
- * mounted over it, as without CAP_SYS_ADMIN.
+ * A container's /dev/shm takes no devices and no programs. A trial has the driver's program there;
+ * devices matter where no overlay can be mounted over it, as without CAP_SYS_ADMIN.
  */
 static bool shm_serves(const struct statvfs *vfs)
 {
-    return !(vfs->f_flag & (ST_NODEV | ST_NOEXEC)) || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) > 0;
+    return !(vfs->f_flag & ST_NOEXEC) &&
+           (!(vfs->f_flag & ST_NODEV) || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) > 0);
 }
 
 static bool shm_is_large(void)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -131,6 +132,26 @@ int filter_install(const struct filter *filter)
 {
     const struct sock_fprog program = {filter->length, filter->program};
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
+}
+
+int filter_spare_others(void)
+{
+    CLEANUP(filter_context_release) scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+    if (!context)
+        return -ENOMEM;
+    int ret = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+    if (ret == 0)
+        ret = seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0);
+    if (ret == 0)
+        ret = seccomp_attr_set(context, SCMP_FLTATR_API_SYSRAWRC, 1);
+    if (ret == 0)
+        ret = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+                               SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, UINT32_MAX));
+    if (ret == 0)
+        ret = seccomp_load(context);
+    if (ret == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        ret = seccomp_load(context);
+    return ret;
 }
 
 void filter_release(struct filter *filter)

@@ -55,4 +55,11 @@ int filter_build(unsigned wants, struct filter *ret_filter, struct err *err);
  */
 int filter_install(const struct filter *filter);
 
+/*
+ * For this thread and all that it starts: kill(-1), which is for everybody on the machine where
+ * there is no PID namespace, fails with EPERM. Sets no_new_privs where that is needed.
+ * Errors: what libseccomp or the kernel say.
+ */
+int filter_spare_others(void);
+
 #endif

@@ -29,9 +29,10 @@ struct evidence {
     size_t n_runs;
     struct audit_report *audits; /* one for each machine, after its last run; NULL: none */
     size_t n_audits;
-    bool vm_lost;    /* a machine with a disk of its own died, and its files with it */
-    int64_t ms;      /* all of the trial */
-    double audit_ms; /* of which reading and judging the stores, references included */
+    bool vm_lost;      /* a machine with a disk of its own died, and its files with it */
+    bool machine_gone; /* the backend deleted one */
+    int64_t ms;        /* all of the trial */
+    double audit_ms;   /* of which reading and judging the stores, references included */
 };
 void evidence_release(struct evidence *evidence);
 

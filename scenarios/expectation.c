@@ -23,9 +23,6 @@ static void read_match(const char *path, struct pool *pool, struct expectation *
         diags_add(diags, path, entry->line, entry->column,
                   "match: there is no check '%.60s' (see `killpoint explain checks`)",
                   entry->check);
-    else if (entry->check && entry->verdict == EXPECTED_SKIP)
-        diags_add(diags, path, entry->line, entry->column,
-                  "match: skip is for whole trials, '%.60s' is one check", entry->check);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -111,7 +108,8 @@ const struct expectation *expectations_skip(const struct expectations *list,
                                             const struct trial *trial)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].verdict == EXPECTED_SKIP && expectation_matches(&list->items[i], trial))
+        if (list->items[i].verdict == EXPECTED_SKIP && !list->items[i].check &&
+            expectation_matches(&list->items[i], trial))
             return &list->items[i];
     return NULL;
 }
@@ -130,7 +128,8 @@ static const struct expectation *find_cover(const struct expectations *list,
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct expectation *entry = &list->items[i];
-        if (entry->verdict == EXPECTED_XFAIL && expectation_matches(entry, trial) &&
+        if ((entry->verdict == EXPECTED_XFAIL || entry->check) &&
+            expectation_matches(entry, trial) &&
             (!entry->check || (check && !strcmp(entry->check, check))))
             return entry;
     }

@@ -7,6 +7,7 @@
  *   xfail GLOB:CHECK  that check must fail, in every trial matched; other failing checks
  *                     still make the trial FAIL; when the check passes: XPASS
  *   skip GLOB         the trial is not played
+ *   skip GLOB:CHECK   that check is not looked at: it may fail, which alone is XFAIL, or pass
  * A list that has grown old fails the run: an entry that matches no trial, or whose day
  * has passed, or whose trial passes (that is XPASS).
  */

@@ -39,6 +39,7 @@ struct ending {
     enum explore_claim claim;
     int64_t execs;
     uint32_t findings; /* bit K: the K-th check of audit_defs() fails */
+    int code;          /* exit status or signal of the run that claim is about */
     char *said;        /* why it is broken, or the backend's last line on stderr; owned */
     char *diff;        /* what exact/files found, the same in each run; NULL: nothing; owned */
 };

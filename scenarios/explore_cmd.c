@@ -254,10 +254,16 @@ static int play(const struct options *options)
 }
 
 /* Before an hour's work, not after it. */
-static int check_files(const struct options *options)
+static int check_files(struct options *options)
 {
-    const struct explore_options *explore = &options->explore;
+    struct explore_options *explore = &options->explore;
     struct err err;
+    struct stat st;
+    if (explore->results && results_check_target(explore->results, &err) < 0)
+        return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
+    /* Whoever was interrupted before the first case left nothing to go on with. */
+    if (explore->resume && stat(explore->results, &st) == 0 && S_ISREG(st.st_mode))
+        explore->resume = st.st_size > 0;
     if (report_out_check(&options->out, &explore->results, 1, &err) < 0)
         return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     if (!explore->results)
@@ -278,6 +284,10 @@ static int load(struct options *options, struct backend *backend, struct layout 
         diags_print(&diags, stderr);
         return -EINVAL;
     }
+    if (ret == 0 && !backend->command[DRIVER_SMOLVM])
+        ret =
+            err_text(&err, EINVAL, "the backend %s has no command for smolvm, which explore drives",
+                     options->backend);
     if (ret == 0)
         ret = layout_open(explore->layout, layout, &err);
     if (ret < 0)

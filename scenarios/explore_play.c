@@ -10,10 +10,11 @@
 #include "../fakes/state.h"
 #include "../fault/home.h"
 #include "audit_check.h"
+#include "results.h"
 #include "trial_run.h"
 
 #define SETTLE_MS 1000 /* what a backend waits before it tries again, at least */
-#define RUN_MS 300000  /* a run may wait for its turn while it lasts */
+#define RUN_MS 30000   /* of each that shares a core, for a run waits for its turn while it lasts */
 #define FLIGHT_LEAST 8
 #define FLIGHT_MOST 16
 
@@ -295,8 +296,10 @@ void ending_read(struct ending *ending, const json_t *event, size_t k)
 {
     const json_t *run = json_array_get(json_object_get(event, "runs"), k);
     const char *how = json_string_value(json_object_get(run, "how"));
-    const char *error = json_string_value(json_object_get(event, "error"));
-    const char *said = json_string_value(json_object_get(run, "stderr"));
+    const char *error = json_string_value(json_object_get(event, how ? "error" : "reason"));
+    if (!how && !error)
+        error = json_string_value(json_object_get(event, "error"));
+    const char *said = results_said(run);
     const char *folder = json_string_value(json_object_get(event, "folder"));
     const json_t *checks = json_object_get(run, "checks"),
                  *whole = json_object_get(event, "checks");
@@ -305,7 +308,8 @@ void ending_read(struct ending *ending, const json_t *event, size_t k)
                                  : last_line(said, folder ? folder : "");
     if (error || !how)
         return;
-    bool done = json_integer_value(json_object_get(run, "code")) == 0;
+    ending->code = (int)json_integer_value(json_object_get(run, "code"));
+    bool done = ending->code == 0;
     ending->claim = strcmp(how, "timeout") == 0    ? CLAIM_TIMEOUT
                     : strcmp(how, "signaled") == 0 ? CLAIM_CRASH
                     : done                         ? CLAIM_DONE
@@ -329,7 +333,15 @@ int explorer_check_undisturbed(const struct ending *ending, struct err *err)
         return err_text(err, EPROTO,
                         "undisturbed, the backend claims success, but the audit finds:%s",
                         buf_str(&checks));
-    return err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s", ending->said);
+    if (ending->claim == CLAIM_TIMEOUT)
+        return err_text(err, EPROTO, "undisturbed, the backend does not end");
+    if (ending->claim == CLAIM_CRASH)
+        return err_text(err, EPROTO, "undisturbed, the backend is killed by signal %d (%s)",
+                        ending->code, strsignal(ending->code));
+    bool failed = ending->claim == CLAIM_FAILED;
+    CLEANUP(io_free) char *status = failed ? io_format("exit status %d: ", ending->code) : NULL;
+    return err_text(err, EPROTO, "undisturbed, the backend does not succeed: %s%s",
+                    status ? status : "", ending->said);
 }
 
 void explorer_hold_signals(struct explorer_signals *signals)
@@ -393,6 +405,8 @@ static int fill_trial(const struct explorer *explorer, const struct explorer_job
 {
     const struct explore_options *options = explorer->options;
     prop->scenario = *explorer->scenarios.items[job->reruns ? 1 : 0];
+    prop->scenario.run_ms =
+        RUN_MS * (1 + (int64_t)(explorer->flight / (options->jobs ? options->jobs : 1)));
     prop->arming = (struct arming){
         .record_path = job->record_path, .call = options->call, .nth = job->record_nth};
     *trial = (struct trial){.scenario = &prop->scenario,

@@ -235,9 +235,11 @@ static void add_coverage(const struct explore_options *options, const struct exp
                    exploration_open_cases(found));
     buf_add(text, "\n");
     if (totals.may_rerun > 0)
-        buf_printf(text,
-                   "%zu of the %zu that did not end well were run again to see whether they heal\n",
-                   totals.reran, totals.may_rerun);
+        buf_printf(
+            text,
+            "%zu of the %zu that did not end well were run again to see whether they heal%s\n",
+            totals.reran, totals.may_rerun,
+            totals.reran < totals.may_rerun ? "; those between two that agree are as these" : "");
     if (found->no_shortcut)
         buf_printf(text, "all were executed for real: %s\n", found->no_shortcut);
     else

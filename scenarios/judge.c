@@ -408,6 +408,13 @@ static bool check_store(struct bench *bench, const struct evidence *evidence)
     const struct expect *expect = &bench->scenario->expect;
     const enum judge levels[] = {expect->must, expect->should, expect->exact};
     bool seen = true;
+    for (size_t k = 0; k < AUDIT_N_CHECKS && evidence->machine_gone; k++) {
+        const struct audit_def *def = &audit_defs()[k];
+        CLEANUP(io_free) char *id = io_format("store/%s", def->id);
+        const struct check_name name = {id, audit_level_name(def->level)};
+        add_check(bench, &name, "fail", levels[def->level] == JUDGE_PASS, def->expected,
+                  "the machine is not there any more");
+    }
     for (size_t k = 0; k < AUDIT_N_CHECKS && evidence->vm_lost; k++) {
         const struct audit_def *def = &audit_defs()[k];
         bool decides = levels[def->level] == JUDGE_PASS || is_to_fail(expect, def);

@@ -96,12 +96,14 @@ static const struct schema_key expectation_keys[] = {
      .doc = "GLOB or GLOB:CHECK. The glob knows * (any run) and ? (any byte); brackets are "
             "themselves. It is held against ID[VALUES]@LAYOUT, ID[VALUES] and ID. With a check "
             "the entry covers that failing check and no other.",
-     .example = "match: prestate/stale-bundle-temp:store/should/no-temporaries\n"},
+     .example = "match: partial/stale-bundle-temporary:store/should/no-temporaries\n"},
     {.name = "verdict",
      .kind = SCHEMA_ENUM,
      .flags = SCHEMA_REQUIRED,
      .values = expected_values,
-     .doc = "xfail: it is played and must fail. skip: it is not played.",
+     .doc = "xfail: it is played and must fail. skip: it is not played; of one check, that may "
+            "fail or "
+            "pass.",
      .example = "verdict: xfail\n"},
     {.name = "reason",
      .kind = SCHEMA_TEXT,

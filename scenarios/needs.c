@@ -46,6 +46,5 @@ const char *needs_of_machine(const struct trial *trial)
            : has_read_only(scenario)          ? "a read-only mount"
            : needs_proc(scenario)             ? "a /proc of the guest's own"
            : is_mounted_layout(trial->layout) ? "an overlay over this machine's own files"
-           : trial->driver == DRIVER_DOCKER   ? "a main command that is the container"
                                               : NULL;
 }

@@ -140,18 +140,26 @@ static void hint(json_t *event, struct buf *text)
 enum probe_end probe_conclude(json_t *const events[PROBE_N_CASES], struct buf *text)
 {
     enum probe_end ends[PROBE_N_CASES];
-    bool unknown = false;
+    json_t *unknown = NULL;
     for (size_t i = 0; i < PROBE_N_CASES; i++) {
         CLEANUP(buf_release) struct buf unused = BUF_INIT;
         ends[i] = probe_judge(&probe_cases[i], events[i], &unused);
-        unknown |= ends[i] == PROBE_UNKNOWN;
+        if (ends[i] == PROBE_UNKNOWN)
+            unknown = events[i];
     }
     if (unknown) {
-        buf_add(text, "nothing can be said of the adapter: a trial could not be played\n");
+        bool absent = strncmp(text_of(unknown, "error"), "backend: ", 9) == 0;
+        buf_add(text, absent ? "the adapter is not there\nlook at its command line: a path must be "
+                               "absolute ({dir} is that of the backend file)\n"
+                             : "nothing can be said of the adapter: a trial could not be played\n");
         return PROBE_UNKNOWN;
     }
     if (ends[RANDOM_NAME] == PROBE_BAD && ends[UNDISTURBED] == PROBE_BAD) {
-        buf_add(text, "the adapter is probably broken: it fails where nothing goes wrong\n");
+        bool claims =
+            is(run_of(events[UNDISTURBED]), "how", "exited") && code_of(events[UNDISTURBED]) == 0;
+        buf_printf(text, "the adapter is probably broken: %s\n",
+                   claims ? "it claims success, and the CA is not there"
+                          : "it fails where nothing goes wrong");
         hint(events[UNDISTURBED], text);
     } else if (ends[UNDISTURBED] == PROBE_UNSUPPORTED)
         buf_add(text, "nothing would be judged: what any backend does is not supported\n");

@@ -7,6 +7,7 @@
 #include "../fakes/layout.h"
 #include "cmdline.h"
 #include "probe.h"
+#include "results.h"
 #include "runner.h"
 #include "suite.h"
 
@@ -119,8 +120,8 @@ static void on_event(void *context, json_t *event)
 static void print_words(json_t *event)
 {
     json_t *run = json_array_get(json_object_get(event, "runs"), 0);
-    const char *at = json_string_value(json_object_get(run, "stderr"));
-    for (int lines = 0; at && *at && lines < 10; lines++) {
+    const char *at = results_said(run);
+    for (int lines = 0; *at && lines < 10; lines++) {
         size_t len = strcspn(at, "\n");
         CLEANUP(buf_release) struct buf line = BUF_INIT;
         for (size_t i = 0; i < len && i < 300; i++)

@@ -56,9 +56,9 @@ static void print_row(FILE *out, const json_t *event, bool times)
         print_text(out, results_text(event, "error"), folder);
     }
     print_checks(out, event);
-    if (*results_text(run, "stderr")) {
+    if (*results_said(run)) {
         fputs("    it said   ", out);
-        print_text(out, results_text(run, "stderr"), folder);
+        print_text(out, results_said(run), folder);
     }
     if (*results_text(event, "kept"))
         report_print_kept(out, results_text(event, "kept"), results_text(run, "machine"));

@@ -70,6 +70,13 @@ static const struct argp merge_argp = {
     NULL,
     NULL};
 
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+}
+
 /* What is not there at all is a part that is missing; anything else is a bad file. */
 static int add_file(struct options *options, const char *path, struct results *results)
 {
@@ -95,10 +102,16 @@ static int parse(const struct argp *argp, int argc, char **argv, struct options 
         return -EINVAL;
     if (options->n_files == 0)
         return cmdline_fail(options->verb, -EINVAL, "a results file is missing");
-    for (size_t i = 0; i < options->n_files; i++)
+    for (size_t i = 0; i < options->n_files; i++) {
+        for (size_t k = 0; k < i; k++)
+            if (is_same_file(options->files[i], options->files[k]))
+                return cmdline_fail(options->verb, -EINVAL, "%s: it is given twice",
+                                    options->files[i]);
         if (add_file(options, options->files[i], results) < 0)
             return -EINVAL;
-    if (report_out_check(&options->out, options->files, options->n_files, &err) < 0 ||
+    }
+    if ((options->results && results_check_target(options->results, &err) < 0) ||
+        report_out_check(&options->out, options->files, options->n_files, &err) < 0 ||
         report_out_check(&options->out, &options->results, 1, &err) < 0)
         return cmdline_fail(options->verb, -EINVAL, "%s", err.msg);
     return 0;
@@ -132,13 +145,6 @@ static int tell_whole(const struct options *options, const struct results *whole
         return cmdline_fail(MERGE, EXIT_HARNESS, "%s", err.msg);
     report_print_problems(stderr, whole);
     return cmdline_finish(MERGE, status);
-}
-
-static bool is_same_file(const char *one, const char *other)
-{
-    struct stat a, b;
-    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
 }
 
 /* Returns the exit status. */

@@ -233,7 +233,7 @@ static void print_trial(FILE *file, const struct run_results *run, size_t column
                           : "it was not played: the run was cut off");
     print_checks(file, event);
     print_calls(file, event);
-    report_put_pair(file, "it said", "pre", results_text(last, "stderr"));
+    report_put_pair(file, "it said", "pre", results_said(last));
     report_put_pair(file, "again", "code", results_text(event, "again"));
     fputs("</dl></details>\n", file);
 }

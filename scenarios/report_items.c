@@ -117,7 +117,7 @@ static void fill_trial(const json_t *event, struct report_item *item)
     item->message = message_of(event, item);
     if (*results_text(event, "again"))
         item->again = io_format("%s", results_text(event, "again"));
-    item->said = last && *results_text(last, "stderr") ? results_text(last, "stderr") : NULL;
+    item->said = last && *results_said(last) ? results_said(last) : NULL;
 }
 
 /* "BACKEND on LAYOUT", from the id's end. */

@@ -17,6 +17,12 @@ const char *results_text(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+const char *results_said(const json_t *run)
+{
+    const char *said = results_text(run, "stderr");
+    return *said ? said : results_text(run, "stdout");
+}
+
 static void run_results_release(struct run_results *run)
 {
     for (size_t i = 0; i < run->count; i++)
@@ -193,6 +199,21 @@ int results_append(const char *path, FILE **ret_file, struct err *err)
     if (fd >= 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n')
         fputc('\n', file);
     *ret_file = steal_ptr(&file);
+    return 0;
+}
+
+int results_check_target(const char *path, struct err *err)
+{
+    struct stat st;
+    char first = '{';
+    if (strcmp(path, "-") == 0)
+        return err_text(err, EINVAL, "results go to a file, and \"-\" is none");
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return 0;
+    CLEANUP(io_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && pread(fd, &first, 1, 0) == 1 && first != '{')
+        return err_text(err, EINVAL, "%s holds something else than results: it is left as it is",
+                        path);
     return 0;
 }
 

@@ -84,11 +84,18 @@ json_t *run_results_outdated(const struct run_results *run);
 
 /* Opens a file to add events behind what is there. Errors: those of open(2). */
 int results_append(const char *path, FILE **ret_file, struct err *err);
+/*
+ * Whether results may be written there.
+ * Errors: -EINVAL for "-", and for a file that holds something else.
+ */
+int results_check_target(const char *path, struct err *err);
 
 /* Writes one event's line, at once. Returns 0 or -errno. */
 int results_write_event(FILE *file, const json_t *event);
 
 /* Of an object: the text, or "". */
 const char *results_text(const json_t *object, const char *key);
+/* Of a run of a trial's event: what it said on stderr, or else on stdout, or "". */
+const char *results_said(const json_t *run);
 
 #endif

@@ -109,7 +109,8 @@ static int parse(int argc, char **argv, struct options *options)
         return cmdline_fail(NAME, -EINVAL, "give either --backend NAME or -- CMD");
     const char *const others[] = {options->results, options->choice.failed_from};
     struct err err;
-    if (report_out_check(&options->out, others, 2, &err) < 0)
+    if ((options->results && results_check_target(options->results, &err) < 0) ||
+        report_out_check(&options->out, others, 2, &err) < 0)
         return cmdline_fail(NAME, -EINVAL, "%s", err.msg);
     return 0;
 }
@@ -375,10 +376,12 @@ static json_t *outdated_entries(struct play *play)
     return list;
 }
 
-/* What fails everywhere has most likely not even begun. */
-static void print_doubt(const struct run_results *run)
+/* What fails everywhere has most likely not even begun; not what was chosen for its failures. */
+static void print_doubt(const struct play *play, const struct run_results *run)
 {
     size_t counts[VERDICT_COUNT];
+    if (play->options.choice.failed_from || play->options.choice.shard.count > 1)
+        return;
     run_results_count(run, counts);
     size_t bad = counts[VERDICT_FAIL] + counts[VERDICT_TIMEOUT] + counts[VERDICT_CRASH];
     if (bad > 1 && counts[VERDICT_PASS] + counts[VERDICT_XFAIL] + counts[VERDICT_LEAK] == 0)
@@ -395,7 +398,8 @@ static int tell(struct play *play, int status)
     bool whole = status != RUN_INTERRUPTED;
     if (!report_out_has_stdout(&play->options.out)) {
         report_print_table(stdout, &play->results.runs[0], play->terminal);
-        print_doubt(&play->results.runs[0]);
+        if (whole)
+            print_doubt(play, &play->results.runs[0]);
         if (play->options.shuffle)
             printf("shuffled with seed %lu\n", play->options.seed);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,8 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
     json_object_set_new(event, "ms", json_integer(evidence.ms));
     if (verdict == VERDICT_ERROR)
         json_object_set_new(event, "error", json_string("the backend says that it is broken (99)"));
+    if (verdict == VERDICT_UNSUPPORTED)
+        json_object_set_new(event, "reason", json_string("the backend says so (77)"));
     json_object_set_new(event, "folder", json_string(folder));
     json_object_set_new(event, "checks", checks);
     trial_event_add_evidence(event, &evidence);
@@ -506,7 +509,14 @@ int runner_choose_kind(const struct container_kind **ret_kind, struct err *ret_w
     if (ret < 0)
         return ret;
     const struct container_kind *kind = container_choose(state_path, ret_why);
-    if (kind->check_place(state_path, &err) < 0) {
+    struct statvfs vfs;
+    ret = kind->check_place(state_path, &err);
+    if (ret == 0 && statvfs(state_path, &vfs) == 0 && vfs.f_flag & ST_NOEXEC)
+        ret = err_text(&err, ENOTSUP,
+                       "the driver's program would be in %s, which takes no programs (noexec): set "
+                       "KILLPOINT_STATE to a folder on another file system",
+                       state_path);
+    if (ret < 0) {
         *ret_why = err;
         return -ENOTSUP;
     }

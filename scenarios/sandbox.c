@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../fault/filter.h"
+
 #include "../fault/offspring.h"
 
 #define REPORT_MAX_BYTES 65536
@@ -110,6 +112,13 @@ static int make_namespaces(struct err *err)
     return 0;
 }
 
+static int adopt_alone(struct err *err)
+{
+    int ret = filter_spare_others();
+    return ret < 0 ? err_set(err, -ret, "keep the backend from kill(-1)")
+                   : offspring_adopt(true, err);
+}
+
 static int end_signal(const struct sandbox_spec *spec)
 {
     return spec->no_namespaces ? SIGTERM : SIGKILL;
@@ -163,7 +172,7 @@ sandbox_init(const struct sandbox_spec *spec, int out_fd, int err_fd, int report
     for (const char *const *env = spec->envp; env && *env; env++)
         if (strncmp(*env, "PATH=", 5) == 0)
             setenv("PATH", *env + 5, 1); /* where argv[0] is looked up: the fakes are first */
-    int ret = spec->no_namespaces ? offspring_adopt(true, &err) : make_namespaces(&err);
+    int ret = spec->no_namespaces ? adopt_alone(&err) : make_namespaces(&err);
     pid_t pid = ret < 0 ? ret : proc_spawn(&backend, &err);
     if (pid < 0) {
         report.errnum = -pid;

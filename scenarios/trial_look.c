@@ -41,6 +41,8 @@ int lab_read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
     CLEANUP(io_free) char *path = io_format("%s/journal.ndjson", lab->setup->folder);
     CLEANUP(io_free) char *line = NULL; /* one at a time: together they have no bound */
     size_t room = 0, size = 0;
+    if (run->calls) /* already */
+        return 0;
     run->calls = json_array();
     CLEANUP(io_fclose) FILE *file = fopen(path, "re");
     if (!file && errno == ENOENT)
@@ -64,20 +66,44 @@ int lab_read_calls(struct lab *lab, struct evidence_run *run, struct err *err)
                                               CALLS_MAX_BYTES >> 20);
 }
 
+/* As the last call with rules was told them; of what no call was told, that it did not fire. */
+static json_t *told_counts(const struct lab *lab, const struct evidence_run *run)
+{
+    for (size_t i = json_array_size(run->calls); i > 0; i--) {
+        json_t *rules = json_object_get(json_array_get(run->calls, i - 1), "rules");
+        if (json_array_size(rules) > 0)
+            return json_incref(rules);
+    }
+    json_t *rules = json_array();
+    for (const char *const *rule = lab->scenario->faults; rule && *rule; rule++)
+        json_array_append_new(rules, json_pack("{s:s, s:i}", "rule", *rule, "fired", 0));
+    return rules;
+}
+
 int lab_read_rules(struct lab *lab, struct evidence_run *run, struct err *err)
 {
     CLEANUP(buf_release) struct buf json = BUF_INIT;
     if (run->rules) /* already */
         return 0;
     int ret = client_report(lab->setup->folder, run->machine, &json, err);
+    CLEANUP(io_free) char *machine = state_machine_path(lab->setup->folder, run->machine);
+    if (ret < 0 && access(machine, F_OK) < 0 && errno == ENOENT) {
+        lab->evidence.machine_gone = true;
+        run->rules = json_array();
+        return 0;
+    }
     if (ret == -ENOTCONN) {
         /* It may be on its way out still, and the audit needs to know that it is gone. */
         ret = client_stop(lab->setup->folder, run->machine, err);
         if (ret < 0)
             return ret;
-        CLEANUP(io_free) char *folder = state_machine_path(lab->setup->folder, run->machine);
-        CLEANUP(io_free) char *path = io_format("%s/fired.json", folder);
+        CLEANUP(io_free) char *path = io_format("%s/fired.json", machine);
         ret = io_read_file(AT_FDCWD, path, &json, 1 << 20, err);
+        if (ret == -ENOENT) { /* the backend stopped it: its calls were told the counts */
+            ret = lab_read_calls(lab, run, err);
+            run->rules = ret < 0 ? NULL : told_counts(lab, run);
+            return ret;
+        }
     }
     if (ret < 0)
         return ret;
@@ -207,6 +233,8 @@ int lab_audit_machines(struct lab *lab, struct err *err)
     for (size_t i = 0; i < wanted; i++) {
         struct lab_machine *machine = &lab->machines[i];
         struct audit_report *report = &lab->evidence.audits[lab->evidence.n_audits];
+        if (lab->evidence.machine_gone)
+            continue;
         if (lost_its_files(lab, machine)) {
             lab->evidence.vm_lost = true;
             continue;
@@ -232,7 +260,7 @@ void lab_compare_bad(struct lab *lab)
     enum verdict verdict = judge(lab->scenario, &lab->evidence, &checks);
     json_decref(checks);
     if (verdict == VERDICT_PASS || verdict == VERDICT_UNSUPPORTED || is_exact(lab) ||
-        lab->evidence.vm_lost || lab->n_machines != 1)
+        lab->evidence.vm_lost || lab->evidence.machine_gone || lab->n_machines != 1)
         return;
     struct audit_report report;
     struct err err;

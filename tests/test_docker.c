@@ -40,6 +40,19 @@ static const struct row unknown_rows[] = {
      "allowed\n"},
     {"no verb", NULL, "docker foo", 1, "",
      "docker: unknown command: docker foo\n\nRun 'docker --help' for more information\n"},
+    {"a flag without a verb", NULL, "docker --nope=1 exec x true", 125, "",
+     "unknown flag: --nope\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for "
+     "more information\n"},
+    {"a letter without a verb", NULL, "docker -z", 125, "",
+     "unknown shorthand flag: 'z' in -z\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun "
+     "'docker "
+     "--help' for more information\n"},
+    {"its version", NULL, "docker --version && docker -v", 0,
+     "Docker version 28.2.2, build e6534b4\nDocker version 28.2.2, build e6534b4\n", ""},
+    {"a flag that is not built", NULL, "docker exec -d x true", 2, "",
+     "error: this fake docker has no `exec --detach`\n"},
+    {"a word that is not built", NULL, "docker ps --filter name=x", 2, "",
+     "error: this fake docker has no `ps --filter`\n"},
     {"tar stream", NULL, "docker cp - x:/y", 2, "",
      "error: this fake docker copies no tar streams\n"},
     {"two hosts", NULL, "docker cp /a /b", 1, "", "must specify at least one container source\n"},

@@ -88,8 +88,6 @@ static const struct {
     {"no such check", "- match: a/b:claims" REST, 3, 10, "there is no check 'claims'"},
     {"an empty check", "- match: 'a/b:'" REST, 3, 10, "there is no check ''"},
     {"an empty glob", "- match: ':claim'" REST, 3, 10, "the glob is empty"},
-    {"one check skipped", "- match: a/b:claim\n  verdict: skip\n  reason: x\n  ref: t\n", 3, 10,
-     "skip is for whole trials"},
     {"the same twice", "- match: a/b" REST "- match: a/b" REST, 7, 10,
      "'a/b' again, first on line 3"},
     {"the same twice on a layout", "- match: a\n  layout: b" REST "- match: a\n  layout: b" REST, 8,
@@ -146,6 +144,8 @@ static struct trial trial_of(const char *id, const char *layout)
     return (struct trial){.id = (char *)(uintptr_t)id, .layout = layout, .driver = DRIVER_SMOLVM};
 }
 
+#define SKIP "- match: a/b:claim\n  verdict: skip\n  reason: x\n  ref: t\n"
+
 static void skip_is_found_by_glob_and_layout(void **state)
 {
     (void)state;
@@ -159,6 +159,10 @@ static void skip_is_found_by_glob_and_layout(void **state)
     assert_ptr_equal(expectations_skip(&lists.list, &trixie), &lists.list.items[0]);
     assert_null(expectations_skip(&lists.list, &bookworm));
     assert_null(expectations_skip(&lists.list, &failing));
+    LISTS(checks);
+    load_good(SKIP, &checks); /* it is played */
+    const struct trial skipped = trial_of("a/b@trixie", "trixie");
+    assert_null(expectations_skip(&checks.list, &skipped));
 }
 
 static void old_entries_are_told(void **state)
@@ -217,6 +221,16 @@ static const struct {
      {"claim"},
      OUTCOME_AS_IS,
      -1},
+    {"check skipped, fails", SKIP, true, {"claim"}, OUTCOME_XFAIL, 0},
+    {"check skipped, passes", SKIP, false, {NULL}, OUTCOME_AS_IS, -1},
+    {"check skipped, another fails too", SKIP, true, {"claim", "exit"}, OUTCOME_AS_IS, -1},
+    {"check skipped, leaks", SKIP, true, {NULL}, OUTCOME_AS_IS, -1},
+    {"check skipped, another is known",
+     SKIP FILES,
+     true,
+     {"claim", "store/must/ca-file"},
+     OUTCOME_XFAIL,
+     0},
     {"another layout", "- match: a/b\n  layout: trixie" REST, true, {"claim"}, OUTCOME_AS_IS, -1},
     {"another trial on the id", "- match: a/b@trixie" REST, true, {"claim"}, OUTCOME_AS_IS, -1},
     {"no list", NULL, true, {"claim"}, OUTCOME_AS_IS, -1},

@@ -90,6 +90,7 @@ static void what_is_no_whole_run_is_not_merged(void **state)
                            "killpoint merge nosuch; [ $? = 5 ] || exit 7; "
                            "killpoint merge; [ $? = 2 ] || exit 6; "
                            "killpoint merge r1 nosuch; [ $? = 5 ] || exit 5; "
+                           "killpoint merge r1 ./r1; [ $? = 2 ] || exit 12; "
                            "printf '{\"ev' >r2; killpoint merge r2 r1; [ $? = 5 ] || exit 4; "
                            "killpoint report r2 --tap -; [ $? = 2 ] || exit 3; "
                            "echo no >bad; killpoint merge r1 bad; [ $? = 2 ] || exit 1; "
@@ -99,6 +100,7 @@ static void what_is_no_whole_run_is_not_merged(void **state)
     play_check_has("half a run", done.err, "killpoint merge: 1 missing: shard 2/2\n");
     play_check_has("half a run", done.err,
                    "killpoint merge: shard 1/2 is there twice: r1 and again\n");
+    play_check_has("half a run", done.err, "killpoint merge: ./r1: it is given twice\n");
     play_check_has("half a run", done.err,
                    "killpoint merge: there is no run (open nosuch: No such file or directory)\n");
     play_check_has("half a run", done.err,

@@ -110,7 +110,8 @@ static const struct {
     {"installs nothing",
      {BAD_STORE, BAD_STORE, FAILS, FAILS},
      PROBE_BAD,
-     BROKEN "where it installs"},
+     "the adapter is probably broken: it claims success, and the CA is not there\nlook at where it "
+     "installs"},
     {"supports nothing",
      {SAYS_77, SAYS_77, SAYS_77, SAYS_77},
      PROBE_BAD,
@@ -132,6 +133,10 @@ static const struct {
     {"is moody", {GOOD, FAILS, FAILS, FAILS}, PROBE_BAD, "it does not do the same each time"},
     {"could not be played",
      {FAILS, ERROR_EVENT, FAILS, FAILS},
+     PROBE_UNKNOWN,
+     "the adapter is not there\nlook at its command line"},
+    {"the harness broke",
+     {FAILS, "{\"verdict\": \"ERROR\", \"error\": \"mount: no\"}", FAILS, FAILS},
      PROBE_UNKNOWN,
      "nothing can be said"},
 };
