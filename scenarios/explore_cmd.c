@@ -287,7 +287,7 @@ static int load(struct options *options, struct backend *backend, struct layout 
     if (ret == 0 && !backend->command[DRIVER_SMOLVM])
         ret =
             err_text(&err, EINVAL, "the backend %s has no command for smolvm, which explore drives",
-                     options->backend);
+                     backend->name);
     if (ret == 0)
         ret = layout_open(explore->layout, layout, &err);
     if (ret < 0)

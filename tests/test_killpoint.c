@@ -463,6 +463,24 @@ static void results_are_appended(void **state)
     run_release(&done);
 }
 
+static void results_go_into_no_file_of_something_else(void **state)
+{
+    (void)state;
+    need_layout("bookworm-mini");
+    play_add("one", CALM);
+    struct run done = play("echo 'my program' >x; s=0; "
+                           "for to in x -; do killpoint run --results $to -- true; s=$s$?; "
+                           "killpoint explore --results $to -- true; s=$s$?; "
+                           "killpoint merge --results $to x; s=$s$?; done; ls; cat x; echo $s");
+    play_check_has("their end", done.out, "\nx\nmy program\n0222222\n");
+    play_check_has("a program", done.err,
+                   "killpoint run: x holds something else than results: it is left as it is\n");
+    play_check_has("stdout", done.err,
+                   "killpoint explore: results go to a file, and \"-\" is none\n");
+    assert_null(strstr(done.out, "-\n"));
+    run_release(&done);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +500,7 @@ int main(void)
         T(results_are_one_event_a_line_from_begin_to_end),
         T(a_trial_with_much_to_show_is_judged),
         T(results_are_appended),
+        T(results_go_into_no_file_of_something_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,7 @@ static const struct row rows[] = {
      "setsid sleep 1000 </dev/null >/dev/null 2>&1 & exec " PLAY_GOOD, "LEAK", 1, "sleep"},
     {"a child that holds its streams outlives it", STORE, "sleep 1000 & exec " PLAY_GOOD, "LEAK", 1,
      "sleep"},
-    {"does not support it", STORE, "exit 77", "UNSUPPORTED", 4, NULL},
+    {"does not support it", STORE, "exit 77", "UNSUPPORTED", 4, "  -- the backend says so (77)\n"},
     {"says that it is broken", STORE, "exit 99", "ERROR", 3, "99"},
     {"says that it is broken where failure is right", FAILURE, "exit 99", "ERROR", 3, "99"},
     {"cannot be started", STORE, "exec /nonexistent/program", "FAIL", 1, "exit status 127"},
@@ -63,6 +63,19 @@ static const struct row rows[] = {
      "printf 'a\\0b\\377'; printf 'a\\0b\\376' >&2", "PASS", 0, NULL},
     {"prints NUL bytes and fails", SUCCESS, "printf 'a\\0b\\377' >&2; exit 1", "FAIL", 1,
      "exit status 1"},
+    {"stops its machine at the end", STORE, PLAY_GOOD "; smolvm machine stop --name {machine}",
+     "PASS", 0, NULL},
+    {"starts its machine anew, in its own process namespace",
+     "expect: {claim: success, calls: {cp: 1, exec: 1}, store: {must: pass}}\n"
+     "faults: ['cp#1 end:delay=1']",
+     PLAY_GOOD "; smolvm machine stop --name {machine}; smolvm machine start --name {machine}",
+     "LEAK", 1, " smolvm-vmm\\n"},
+    {"deletes its machine", STORE, PLAY_GOOD "; smolvm machine delete {machine} -f", "FAIL", 1,
+     "store/must/bundle-has-ca\n      expected  the bundle holds the CA\n      found     the "
+     "machine "
+     "is not there any more\n"},
+    {"says why on stdout", SUCCESS, "echo no database; exit 1", "FAIL", 1,
+     "it said   no database\n"},
     {"its guest prints NUL bytes",
      "expect: {claim: success, calls: {exec: 1}, store: {must: report}}",
      "smolvm machine exec --name {machine} -- printf 'a\\0b\\377'", "PASS", 0, NULL},

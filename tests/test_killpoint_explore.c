@@ -257,6 +257,18 @@ static void a_backend_without_a_call_is_not_explored(void **state)
     play_check_has("true", done.err,
                    "undisturbed, the backend claims success, but the audit finds: must/ca-file ");
     run_release(&done);
+    play_write("d.yaml", "format: 1\nname: d\ntitle: by docker\ncommand:\n  docker: ['true']\n");
+    done = play("for cmd in 'exit 77' 'echo no database; exit 3' 'kill -SEGV $$'; do "
+                "killpoint explore --layout bookworm-mini -- sh -c \"$cmd\"; done; "
+                "killpoint explore --layout bookworm-mini --backend \"$KP/scenarios/d.yaml\"");
+    play_check_code("docker alone", &done, 2);
+    assert_string_equal(
+        done.err,
+        "killpoint explore: undisturbed, the backend does not succeed: exit status 77: \n"
+        "killpoint explore: undisturbed, the backend does not succeed: exit status 3: no database\n"
+        "killpoint explore: undisturbed, the backend is killed by signal 11 (Segmentation fault)\n"
+        "killpoint explore: the backend d has no command for smolvm, which explore drives\n");
+    run_release(&done);
 }
 
 int main(void)

@@ -68,9 +68,18 @@ static void results_of_something_else_are_refused(void **state)
     done = play(EXPLORE "--points 1 --results /nosuch/r -- " UPSTREAM);
     play_check_code("no folder", &done, 2);
     run_release(&done);
-    done = play("echo x >x; " EXPLORE "--points 1 --resume x -- " UPSTREAM);
+    done =
+        play("echo x >x; " EXPLORE "--points 1 --resume x -- " UPSTREAM "; s=$?; cat x; exit $s");
     play_check_code("no results", &done, 2);
-    play_check_has("no results", done.err, "x:1: no JSON");
+    play_check_has("no results", done.err, "x holds something else than results");
+    play_check_has("no results", done.out, "x\n");
+    run_release(&done);
+    done = play("echo '{x' >x; " EXPLORE "--points 1 --resume x -- " UPSTREAM);
+    play_check_code("no JSON", &done, 2);
+    play_check_has("no JSON", done.err, "x:1: no JSON");
+    run_release(&done);
+    done = play(": >x; " EXPLORE "--points 1 --resume x -- " UPSTREAM " >out; head -c 16 x");
+    play_check_has("interrupted before it began", done.out, "{\"event\":\"begin\"");
     run_release(&done);
     done = play(EXPLORE "--points 1 --resume nosuch -- " UPSTREAM);
     play_check_code("no file", &done, 2);
