@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "keys.h"
@@ -304,6 +306,41 @@ const char *const *backend_argv(const struct backend *backend, enum driver drive
     for (size_t i = 0; i < count; i++)
         argv[i] = replace(backend, values, command[i], pool);
     return argv;
+}
+
+static bool is_on_path(const char *name)
+{
+    const char *at = getenv("PATH");
+    for (at = at ? at : ""; *at; at += strspn(at, ":")) {
+        size_t len = strcspn(at, ":");
+        CLEANUP(io_free) char *path = io_format("%.*s/%s", (int)len, at, name);
+        if (access(path, X_OK) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+int backend_check_programs(const struct backend *backend, struct err *err)
+{
+    static const struct placeholder none = {NULL, NULL};
+    for (size_t i = 0; i < sizeof backend->command / sizeof *backend->command; i++) {
+        CLEANUP(pool_release) struct pool pool = POOL_INIT;
+        if (!backend->command[i])
+            continue;
+        const char *name = replace(backend, &none, backend->command[i][0], &pool);
+        size_t len;
+        if (next_word(name, &len) || strcmp(name, "smolvm") == 0 || strcmp(name, "docker") == 0)
+            continue; /* a trial's own */
+        struct stat st;
+        bool is_path = strchr(name, '/') != NULL;
+        if (is_path && stat(name, &st) == 0 && S_ISDIR(st.st_mode))
+            return err_text(err, EISDIR, "the backend's program %s is a folder", name);
+        if (is_path ? access(name, X_OK) < 0 : !is_on_path(name))
+            return err_text(err, errno, "the backend's program %s: %s", name,
+                            is_path ? strerror(errno) : "it is not on PATH");
+    }
+    return 0;
 }
 
 void backend_digest(const struct backend *backend, char ret_text[13])

@@ -51,6 +51,12 @@ int backend_load(const char *path, struct backend *ret_backend, struct diags *di
  */
 int backend_from_command(const char *const *argv, struct backend *ret_backend, struct err *err);
 
+/*
+ * Whether what its commands execute is there, as far as that can be told before a trial.
+ * Errors: those of access(2), with the program's name.
+ */
+int backend_check_programs(const struct backend *backend, struct err *err);
+
 /* What the contract calls an exit status of it. */
 int backend_status(const struct backend *backend, int status);
 

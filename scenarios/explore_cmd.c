@@ -284,6 +284,8 @@ static int load(struct options *options, struct backend *backend, struct layout 
         diags_print(&diags, stderr);
         return -EINVAL;
     }
+    if (ret == 0)
+        ret = backend_check_programs(backend, &err);
     if (ret == 0 && !backend->command[DRIVER_SMOLVM])
         ret =
             err_text(&err, EINVAL, "the backend %s has no command for smolvm, which explore drives",

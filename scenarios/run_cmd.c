@@ -290,6 +290,8 @@ static int prepare(struct play *play)
 {
     struct err err = {""};
     int ret = load_backend(play, &err);
+    if (ret == 0)
+        ret = backend_check_programs(&play->backend, &err);
     if (ret == 0 || play->diags.count > 0) { /* a bad backend file hides no bad scenario */
         int suite = suite_load(&play->suite, &play->diags, &err);
         ret = ret < 0 ? ret : suite;
