@@ -251,7 +251,7 @@ static void child_filter(const struct guest *guest, const struct guest_command *
     int ret = guest->kind->has_init ? 0 : filter_spare_others();
     if (ret == 0 && command->filter)
         ret = filter_install(command->filter);
-    if (ret == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+    if (ret == -EACCES && command->filter && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         ret = filter_install(command->filter);
     if (ret < 0)
         child_fail(report_fd, GUEST_SETUP, -ret, NULL);

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "../fault/filter.h"
-
 #include "../fault/offspring.h"
 
 #define REPORT_MAX_BYTES 65536

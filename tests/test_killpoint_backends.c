@@ -74,6 +74,9 @@ static const struct row rows[] = {
      "store/must/bundle-has-ca\n      expected  the bundle holds the CA\n      found     the "
      "machine "
      "is not there any more\n"},
+    {"deletes its machine before the fault", "faults: ['exec#2 begin:status=137']\n" SUCCESS,
+     "smolvm machine delete {machine} -f", "FAIL", 1,
+     "exec#2 begin:status=137\n      found     0 times\n"},
     {"says why on stdout", SUCCESS, "echo no database; exit 1", "FAIL", 1,
      "it said   no database\n"},
     {"its guest prints NUL bytes",

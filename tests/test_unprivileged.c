@@ -416,6 +416,7 @@ static const char by_hand[] =
     "script -qec 'smolvm machine exec -t --name t -- sh -c \"test -t 0 && echo terminal\"' "
     "/dev/null </dev/null | tr -d '\\r'\n"
     "smolvm machine exec --name t -- sh -c 'sleep 600 >/dev/null 2>&1 & echo left'\n"
+    "smolvm machine exec --name t -- sh -c 'kill -0 -1 2>/dev/null; echo spared $?'\n"
     "KILLPOINT_FAULTS='exec write:path=/root/g' smolvm machine exec --name t -- sh -c "
     "'echo no >/root/g' || echo $?\n"
     "KILLPOINT_FAULTS='exec begin:scope=init' smolvm machine exec --name t -- true 2>&1 | "
@@ -436,8 +437,9 @@ static void a_machine_by_hand_keeps_what_it_was_told(void **state)
     buf_add_quoted(&quoted, by_hand);
     struct run done = run_sh("'%s' --docker sh -c %s", self, buf_str(&quoted));
     check_success(&done);
-    assert_string_equal(done.out,
-                        "1\n0\n/dev/null\n1\nterminal\nleft\n137\n1\nkept\nup\ngone\n0\nkept\n");
+    assert_string_equal(
+        done.out,
+        "1\n0\n/dev/null\n1\nterminal\nleft\nspared 1\n137\n1\nkept\nup\ngone\n0\nkept\n");
     run_release(&done);
     check_nobody_left(*state, 0);
     check_no_files_left(*state);
