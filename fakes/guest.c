@@ -47,6 +47,7 @@ bool guest_main_lives(const struct guest *guest)
 void guest_main_ended(struct guest *guest)
 {
     guest->main_pid = 0;
+    guest->untouched = false;
     if (guest->main_pid_ns_fd >= 0) {
         io_close(&guest->last_pid_ns_fd);
         guest->last_pid_ns_fd = steal_fd(&guest->main_pid_ns_fd);
@@ -374,6 +375,7 @@ int guest_start_main(struct guest *guest, struct err *err)
                         "start the main command: %s",
                         n == (ssize_t)sizeof failure ? failure.text : "no report");
     guest->main_pid = pid;
+    guest->untouched = true;
     guest->main_pid_ns_fd = open_of(pid, "ns/pid", O_RDONLY);
     guest->main_mnt_ns_fd = open_of(pid, "ns/mnt", O_RDONLY);
     guest->main_root_fd = open_of(pid, "root", O_PATH | O_DIRECTORY);
@@ -416,6 +418,7 @@ int guest_spawn(struct guest *guest, const struct guest_command *command,
     int ret = make_streams(command, &process, &ends);
     if (ret < 0)
         return err_set(err, -ret, "pipes for the command");
+    guest->untouched = false;
     process.joined = guest_main_lives(guest);
     process.pid = fork_into(guest, guest->main_pid_ns_fd);
     if (process.pid == -ENOMEM && guest->main_pid > 0) {

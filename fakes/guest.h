@@ -26,12 +26,13 @@ struct guest {
     const struct record *record; /* borrowed */
     int own_pid_ns_fd;           /* /proc/self/ns/pid */
     pid_t main_pid;              /* 0: no main command lives */
+    bool untouched;              /* nothing has run beside the main command yet */
     int main_pid_ns_fd, main_mnt_ns_fd, main_root_fd;
     int last_pid_ns_fd; /* held, so that the next container's namespace has another number */
 };
 #define GUEST_INIT                                                                                 \
     {                                                                                              \
-        NULL, NULL, -1, 0, -1, -1, -1, -1                                                          \
+        NULL, NULL, -1, 0, false, -1, -1, -1, -1                                                   \
     }
 
 int guest_init(struct guest *guest, const struct container_kind *kind, const struct record *record,

@@ -131,7 +131,10 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
         ret = state_read(vmm->state_path, vmm->record.name, &record, err);
     if (ret < 0)
         return ret;
-    ret = end_main(vmm, err);
+    /* Nobody who has lived by other rules goes on by these; and what is read-only is so from a
+     * container's beginning. */
+    bool restart = !vmm->guest.untouched || (record.read_only && *record.read_only);
+    ret = restart ? end_main(vmm, err) : 0;
     if (ret < 0) {
         record_release(&record);
         return ret;
@@ -153,7 +156,7 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
     memset(vmm->counts, 0, sizeof vmm->counts);
     vmm->loses_files = faults_may_lose_files(&vmm->armed);
     vmm_synced(vmm);
-    return start_main(vmm, err);
+    return restart ? start_main(vmm, err) : 0;
 }
 
 static void on_child(struct loop *loop, pid_t pid, int status)
