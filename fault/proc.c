@@ -114,6 +114,7 @@ static int child_fd(int fd, int target)
     return fd < 0 ? -1 : dup2(fd, target);
 }
 
+/* In the caller's memory, until it executes: only async-signal-safe calls. */
 static void spawn_child(const struct proc_spec *spec, pid_t parent, int report_fd)
 {
     sigset_t none;
@@ -165,7 +166,7 @@ pid_t proc_spawn(const struct proc_spec *spec, struct err *err)
         write_fd = moved;
     }
     pid_t parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = vfork();
     if (pid < 0)
         return err_set(err, errno, "fork");
     if (pid == 0)

@@ -138,7 +138,8 @@ static void run_child(const char *const *argv, int out_fd, int err_fd, int repor
 
 /*
  * Starts argv with these two as its stdout and stderr. Returns its pid or -errno.
- * Not posix_spawn(3): Valgrind's clone shares no memory, and loses the error of its exec.
+ * Not posix_spawn(3): Valgrind's clone shares no memory, and loses the error of its exec. Not
+ * fork(2): copying our page tables costs more than the child's own work.
  */
 static pid_t spawn(const char *const *argv, int out_fd, int err_fd)
 {
@@ -147,7 +148,7 @@ static pid_t spawn(const char *const *argv, int out_fd, int err_fd)
         return -errno;
     CLEANUP(close_fd) int read_fd = report[0];
     CLEANUP(close_fd) int write_fd = report[1];
-    pid_t pid = fork();
+    pid_t pid = vfork();
     if (pid < 0)
         return -errno;
     if (pid == 0)
