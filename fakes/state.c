@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -84,12 +85,29 @@ static char *default_path(void)
     return io_format("%s/killpoint-%u", tmp, (unsigned)geteuid());
 }
 
+/* NULL: there is no such link. */
+static char *path_beside_program(void)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    const char *slash = name ? strrchr(name, '/') : NULL;
+    struct stat st;
+    if (!slash)
+        return NULL;
+    CLEANUP(io_free)
+    char *path = io_format("%.*s/" STATE_LINK, (int)(slash - name), name);
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? steal_ptr(&path) : NULL;
+}
+
 int state_find(char **ret_path, struct err *err)
 {
+    CLEANUP(io_free) char *path = path_beside_program();
     const char *given = getenv("KILLPOINT_STATE");
     if (!given || !*given)
         given = getenv("SMOLVM_DATA_DIR");
-    CLEANUP(io_free) char *path = given && *given ? io_format("%s", given) : default_path();
+    if (path)
+        unsetenv("KILLPOINT_FAULTS");
+    else
+        path = given && *given ? io_format("%s", given) : default_path();
     int ret = io_make_dirs(path, 0700, err);
     if (ret < 0)
         return err_wrap(err, ret, "state folder");

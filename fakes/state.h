@@ -46,11 +46,14 @@ void record_release(struct record *record);
 void record_id(const struct record *record, char ret_id[RECORD_ID_SIZE]);
 
 /*
- * Where the state lives: $KILLPOINT_STATE, else $SMOLVM_DATA_DIR, else
+ * Where the state lives: where the link STATE_LINK beside the name that the program was called by
+ * leads, which is a trial's, so that neither $KILLPOINT_STATE nor $KILLPOINT_FAULTS count (the
+ * latter is unset); else $KILLPOINT_STATE, else $SMOLVM_DATA_DIR, else
  * /dev/shm/killpoint-UID where that file system has 1 GiB (and, without CAP_SYS_ADMIN, takes
  * devices and programs), else $TMPDIR/killpoint-UID (TMPDIR unset: /tmp). Made with mode 0700 when
  * missing. The caller frees *ret_path.
  */
+#define STATE_LINK ".state"
 int state_find(char **ret_path, struct err *err);
 
 /* First character ASCII alphanumeric, then alphanumerics, '-', '_'; no "--", no '-' at the

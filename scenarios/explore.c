@@ -251,8 +251,8 @@ static size_t want_cases(struct search *search, bool representative, size_t coun
         if (found->cases[i].ending.claim == CLAIM_NONE &&
             explore_is_representative(found, i) == representative) {
             bool reruns = representative || found->cases[i].depth == 2;
-            search->jobs[count] = (struct explorer_job){.item = &found->cases[i],
-                                                        .reruns = reruns && !search->options->once};
+            search->jobs[count] = (struct explorer_job){
+                .item = &found->cases[i], .reruns = reruns && !search->options->rounds};
             search->chosen[count++] = i;
         }
     return count;
@@ -311,6 +311,7 @@ static void on_played(void *context, size_t job)
     struct explore_case *item = &search->found->cases[search->chosen[job]];
     if (search->jobs[job].real) /* it may be there before what it is held against */
         return;
+    ending_release(&item->ending);
     item->ending = search->jobs[job].ending;
     item->retried = item->ending.execs > search->found->undisturbed_execs;
     if (!item->real && item->ending.claim > CLAIM_BROKEN &&
@@ -344,9 +345,12 @@ static int play_cases(struct search *search, struct err *err)
 {
     /* What is executed for real keeps the cores busy while the first of the others settle; what is
      * cut short by its budget has seen something of all. */
-    size_t count = search->options->once ? 0 : want_checks(search, 0);
-    count = want_cases(search, true, count);
-    count = want_cases(search, false, count);
+    unsigned rounds = search->options->rounds;
+    size_t count = rounds > 0 ? 0 : want_checks(search, 0);
+    for (unsigned i = 0; i < rounds || i == 0; i++) {
+        count = want_cases(search, true, count);
+        count = want_cases(search, false, count);
+    }
     int64_t start_ms = io_now_ms();
     int ret =
         explorer_play(&search->explorer, "exploring", search->jobs, count, on_played, search, err);
@@ -487,10 +491,11 @@ static int explore_all(struct search *search, struct err *err)
     if (ret < 0)
         return ret;
     /* Each may be played and checked. */
-    search->jobs = alloc_list(2 * found->n_cases, sizeof *search->jobs);
-    search->chosen = alloc_list(2 * found->n_cases, sizeof *search->chosen);
+    size_t room = found->n_cases * (2 + options->rounds);
+    search->jobs = alloc_list(room, sizeof *search->jobs);
+    search->chosen = alloc_list(room, sizeof *search->chosen);
     ret = play_cases(search, err);
-    if (ret == 0 && !options->once)
+    if (ret == 0 && !options->rounds)
         ret = heal(search, err);
     if (ret == 0)
         explore_results_finish(&search->results, options, found);

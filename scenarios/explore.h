@@ -13,6 +13,8 @@
  * these differ, those between; at depth 2 all of them. A rerun that changes no file is the last.
  * Representative cases are mostly those, and are run again at once.
  *
+ * Each trial stays on one core (lanes.h): the machine's nproc is 1.
+ *
  * Everything that ends is an event at once (explore_results.h), so nothing finished is lost.
  */
 #ifndef KILLPOINT_EXPLORE_H
@@ -87,7 +89,7 @@ struct explore_options {
     enum rule_call call;
     uint32_t nth;
     bool no_shortcut; /* everything for real */
-    bool once;        /* each case, and nothing beside it: neither reruns nor checks */
+    unsigned rounds;  /* for the bench: each case so often, neither reruns nor checks; 0: all */
     enum explore_choice choice;
     uint64_t from, to;
     const char *address;

@@ -466,6 +466,7 @@ static int run_trials(struct play *play, const struct trials *trials, struct err
                                     .trials = trials,
                                     .jobs = options->jobs,
                                     .flight = play->explorer->flight,
+                                    .pins = true,
                                     .keep = play->explorer->keeps ? KEEP_ALL : KEEP_NONE,
                                     .deadline_ms = play->explorer->deadline_ms,
                                     .on_event = on_event,

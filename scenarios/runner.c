@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +19,8 @@
 #include "../fault/home.h"
 #include "../fault/offspring.h"
 #include "audit.h"
+#include "lanes.h"
 #include "needs.h"
-#include "slots.h"
 #include "trial_event.h"
 #include "trial_run.h"
 
@@ -36,6 +35,7 @@
 
 struct worker {
     struct runner *runner;
+    struct lane *lane;
     const struct trial *trial;
     pid_t pid;
     struct watch watch;
@@ -47,7 +47,7 @@ struct runner {
     const struct run_options *options;
     struct run_outcome *outcome;
     struct loop loop;
-    struct slots slots;
+    struct lanes lanes;
     struct timer progress;
     char *state_path, *folder, *fixtures;
     char *copies; /* NULL: machines are no copied trees */
@@ -88,18 +88,28 @@ static void stop_machines(const char *state_path)
     io_free_list(&names);
 }
 
-/* Stops the machines of every trial folder, which end by themselves anyway. */
-static void stop_run(const char *folder)
+static void for_each_below(const char *folder, char initial, void (*visit)(const char *path))
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
     while (dir && (entry = readdir(dir)))
-        if (entry->d_name[0] == 't') {
+        if (entry->d_name[0] == initial) {
             CLEANUP(io_free) char *path = io_format("%s/%s", folder, entry->d_name);
-            stop_machines(path);
+            visit(path);
         }
     if (dir)
         closedir(dir);
+}
+
+static void stop_lane(const char *folder)
+{
+    for_each_below(folder, 't', stop_machines);
+}
+
+/* Stops the machines of every trial folder, which end by themselves anyway. */
+static void stop_run(const char *folder)
+{
+    for_each_below(folder, 'l', stop_lane);
 }
 
 /* A machine that a killed trial had only begun to boot may still add a file meanwhile. */
@@ -194,7 +204,8 @@ static json_t *play(const struct runner *runner, const struct trial *trial, cons
     return event;
 }
 
-static void worker_main(struct runner *runner, const struct trial *trial, size_t number, int fd)
+static void worker_main(struct runner *runner, const struct lane *lane, const struct trial *trial,
+                        size_t number, int fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != runner->pid)
@@ -203,7 +214,8 @@ static void worker_main(struct runner *runner, const struct trial *trial, size_t
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    CLEANUP(io_free) char *folder = io_format("%s/t%zu", runner->folder, number);
+    CLEANUP(io_free) char *folder = io_format("%s/t%zu", lane->folder, number);
+    lane_stay(lane);
     if (is_copied(runner))
         offspring_adopt(true, NULL);
     json_t *event = play(runner, trial, folder);
@@ -312,6 +324,7 @@ static void worker_done(struct worker *worker, int status)
     loop_unwatch(&runner->loop, &worker->watch);
     io_close(&fd);
     buf_release(&worker->line);
+    worker->lane->in_flight--;
     free(worker);
     runner->in_flight--;
     if (runner->outcome->interrupted) {
@@ -373,11 +386,12 @@ static int start_worker(struct runner *runner, const struct trial *trial, struct
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
         return err_set(err, errno, "pipe");
+    struct lane *lane = lanes_emptiest(&runner->lanes);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
         close(fds[0]);
-        worker_main(runner, trial, runner->next, fds[1]);
+        worker_main(runner, lane, trial, runner->next, fds[1]);
     }
     close(fds[1]);
     if (pid < 0) {
@@ -389,11 +403,13 @@ static int start_worker(struct runner *runner, const struct trial *trial, struct
     if (!worker)
         abort();
     *worker = (struct worker){.runner = runner,
+                              .lane = lane,
                               .trial = trial,
                               .pid = pid,
                               .watch = {-1, on_worker},
                               .next = runner->workers};
     runner->workers = worker;
+    lane->in_flight++;
     runner->in_flight++;
     io_set_nonblock(fds[0]);
     loop_watch(&runner->loop, &worker->watch, fds[0], EPOLLIN);
@@ -490,7 +506,7 @@ static void runner_release(struct runner *runner)
         offspring_adopt(false, NULL);
     }
     audit_known_release(&runner->known);
-    slots_release(&runner->slots);
+    lanes_close(&runner->lanes);
     loop_release(&runner->loop);
     if (runner->folder && runner->lock_fd >= 0)
         remove_run(runner->folder);
@@ -509,13 +525,7 @@ int runner_choose_kind(const struct container_kind **ret_kind, struct err *ret_w
     if (ret < 0)
         return ret;
     const struct container_kind *kind = container_choose(state_path, ret_why);
-    struct statvfs vfs;
     ret = kind->check_place(state_path, &err);
-    if (ret == 0 && statvfs(state_path, &vfs) == 0 && vfs.f_flag & ST_NOEXEC)
-        ret = err_text(&err, ENOTSUP,
-                       "the driver's program would be in %s, which takes no programs (noexec): set "
-                       "KILLPOINT_STATE to a folder on another file system",
-                       state_path);
     if (ret < 0) {
         *ret_why = err;
         return -ENOTSUP;
@@ -531,7 +541,6 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     struct runner runner = {
         .options = options, .outcome = ret_outcome, .lock_fd = -1, .pid = getpid()};
     runner.loop.epoll_fd = runner.loop.signal_fd = -1;
-    runner.slots.listener.fd = -1;
     runner.progress.fire = on_progress;
     int ret = is_copied(&runner) ? offspring_adopt(true, err) : 0;
     if (ret == 0)
@@ -539,7 +548,8 @@ int runner_run(const struct run_options *options, struct run_outcome *ret_outcom
     if (ret == 0) /* no signal can end us from here on, so the folder is removed again */
         ret = make_run_folder(&runner, err);
     if (ret == 0)
-        ret = slots_init(&runner.slots, &runner.loop, runner.folder, options->jobs, err);
+        ret = lanes_open(&runner.lanes, &runner.loop, runner.folder, options->jobs, options->pins,
+                         err);
     if (ret < 0)
         return ret;
     if (options->on_progress)

@@ -25,7 +25,9 @@ struct run_options {
     const struct container_kind *kind; /* of the machines, as runner_choose_kind() says */
     const struct trials *trials;       /* in the order they are to be started */
     unsigned jobs;
-    unsigned flight;                             /* trials in flight for each of them; 0: 4 */
+    unsigned flight; /* trials in flight for each of them; 0: 4 */
+    bool pins; /* each trial, with all its processes, stays on one core: it is faster, but nothing
+                * of a trial happens at the same time */
     enum { KEEP_NONE, KEEP_BAD, KEEP_ALL } keep; /* whose folder stays, of trials that ended */
     const char *copies_path; /* a folder for copied trees that outlives the run; NULL: the run's */
     bool compares_bad;   /* a trial that ends badly is held against an undisturbed install, too */

@@ -30,22 +30,20 @@ static void lab_release(struct lab *lab)
 
 /* --- the folder ----------------------------------------------------------------- */
 
-/* A program of the trial's own, so that nothing hangs on the environment. */
-static int write_driver(const char *folder, const char *name, struct err *err)
+/* The trial's own name for it, and the way from there to its machines (state.h), so that nothing
+ * hangs on the environment. */
+static int link_driver(const char *folder, const char *name, struct err *err)
 {
     CLEANUP(io_free) char *program = NULL;
     CLEANUP(io_free) char *place = io_format("fakes/%s", name);
+    CLEANUP(io_free) char *driver = io_format("%s/bin/%s", folder, name);
+    CLEANUP(io_free) char *state = io_format("%s/bin/" STATE_LINK, folder);
     int ret = home_find(place, &program, err);
     if (ret < 0)
         return ret;
-    CLEANUP(buf_release) struct buf script = BUF_INIT;
-    buf_add(&script, "#!/bin/sh\nunset KILLPOINT_FAULTS\nKILLPOINT_STATE=");
-    buf_add_quoted(&script, folder);
-    buf_add(&script, "\nexport KILLPOINT_STATE\nexec ");
-    buf_add_quoted(&script, program);
-    buf_add(&script, " \"$@\"\n");
-    CLEANUP(io_free) char *path = io_format("%s/bin/%s", folder, name);
-    return io_write_file(AT_FDCWD, path, script.data, script.len, 0755, err);
+    if (symlink(program, driver) < 0 || symlink("..", state) < 0)
+        return err_set(err, errno, "make the driver's links in %s/bin", folder);
+    return 0;
 }
 
 static int make_folder(struct lab *lab, struct err *err)
@@ -65,7 +63,7 @@ static int make_folder(struct lab *lab, struct err *err)
     const char *shared = lab->setup->copies_path;
     if (shared && symlink(shared, copies) < 0 && errno != EEXIST)
         return err_set(err, errno, "symlink %s", copies);
-    return write_driver(folder, lab->trial->driver == DRIVER_DOCKER ? "docker" : "smolvm", err);
+    return link_driver(folder, lab->trial->driver == DRIVER_DOCKER ? "docker" : "smolvm", err);
 }
 
 /* --- the machines ----------------------------------------------------------------- */

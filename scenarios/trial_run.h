@@ -3,7 +3,7 @@
  *
  * Each trial has a folder of its own, which is its state folder (fakes/state.h) and holds
  * what the backend gets: HOME, TMPDIR, the certificate, the plan, and bin/smolvm, first
- * on its PATH, which names this state folder, so that a backend may clean its environment.
+ * on its PATH, beside a link to this state folder, so that a backend may clean its environment.
  *
  * trial_run() blocks and is meant for a process of its own (runner.h makes one a trial):
  * its machines end when that process does.

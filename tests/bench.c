@@ -172,6 +172,10 @@ int main(int argc, char **argv)
         bench_policies();
     if (is_wanted(argc, argv, "explore"))
         bench_explore();
+    if (is_wanted(argc, argv, "growth"))
+        bench_growth();
+    if (is_wanted(argc, argv, "minis"))
+        bench_minis();
     bench_must(chdir("/") == 0, "/");
     io_remove_tree(AT_FDCWD, state, NULL);
     return 0;

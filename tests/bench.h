@@ -1,6 +1,6 @@
 /*
  * bench.h: what the parts of the bench share. `make bench` runs all; `bench PART…` some of
- * trial, recording, policies and explore.
+ * trial, recording, policies, explore, growth and minis.
  *
  * Each pair is measured in one loop, A B A B, so that a drift of the machine's speed
  * meets both. Medians are printed with minimum and maximum.
@@ -47,5 +47,7 @@ void bench_trials(const char *state);
 void bench_recording(void);
 void bench_policies(void);
 void bench_explore(void);
+void bench_growth(void);
+void bench_minis(void);
 
 #endif

@@ -189,11 +189,11 @@ static void a_damaged_state_is_noticed(void **state)
 {
     (void)state;
     need_layout("bookworm-mini");
-    struct run done =
-        play("mkdir runs; killpoint explore --layout bookworm-mini -- sh -c '"
-             "mktemp -p \"$KP\"/runs >/dev/null; [ $(ls \"$KP\"/runs | wc -l) -lt 3 ] || "
-             "for f in ../../../run-*-explore/first/*/upper/usr/local/share/ca-certificates/*; do "
-             "echo >>\"$f\"; done; exec {bin}/provision-ca --machine {machine} --plan {plan}'");
+    struct run done = play(
+        "mkdir runs; killpoint explore --layout bookworm-mini -- sh -c '"
+        "mktemp -p \"$KP\"/runs >/dev/null; [ $(ls \"$KP\"/runs | wc -l) -lt 3 ] || "
+        "for f in ../../../../run-*-explore/first/*/upper/usr/local/share/ca-certificates/*; do "
+        "echo >>\"$f\"; done; exec {bin}/provision-ca --machine {machine} --plan {plan}'");
     play_check_code("damaged", &done, 3);
     play_check_has("damaged", done.out, "nothing is known: ");
     play_check_has("damaged", done.out, " is damaged: its digest is ");

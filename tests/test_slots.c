@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,7 +11,7 @@
 
 #include "../fakes/slot.h"
 #include "../fakes/wire.h"
-#include "../scenarios/slots.h"
+#include "../scenarios/lanes.h"
 
 #define CLIENTS 8
 #define DEADLINE_MS 20000
@@ -240,6 +241,50 @@ static void server_says_where_it_cannot_listen(void **state)
     loop_release(&loop);
 }
 
+static void pinned_lanes_have_a_turn_and_a_core_each(void **state)
+{
+    (void)state;
+    CLEANUP(dir_remove) char *folder = dir_make();
+    struct loop loop;
+    struct lanes lanes;
+    cpu_set_t all, own;
+    assert_int_equal(loop_init(&loop, on_child, NULL, NULL, NULL), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    size_t cores = (size_t)CPU_COUNT(&all);
+    assert_int_equal(lanes_open(&lanes, &loop, folder, (unsigned)cores + 1, true, NULL), 0);
+    assert_int_equal(lanes.count, cores + 1);
+    for (size_t i = 0; i < lanes.count; i++) {
+        const struct lane *lane = lanes_emptiest(&lanes);
+        assert_ptr_equal(lane, &lanes.items[i]);
+        assert_int_equal(lane->slots.limit, 1);
+        lane_stay(lane);
+        assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+        assert_int_equal(CPU_COUNT(&own), 1);
+        assert_true(CPU_ISSET((size_t)lane->core, &own) && CPU_ISSET((size_t)lane->core, &all));
+        assert_true(i == 0 || i == cores || lane->core != lanes.items[i - 1].core);
+        assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+        lanes.items[i].in_flight++;
+    }
+    assert_int_equal(lanes.items[0].core, lanes.items[cores].core);
+    lanes_close(&lanes);
+    loop_release(&loop);
+}
+
+static void unpinned_trials_share_one_lane(void **state)
+{
+    (void)state;
+    CLEANUP(dir_remove) char *folder = dir_make();
+    struct loop loop;
+    struct lanes lanes;
+    assert_int_equal(loop_init(&loop, on_child, NULL, NULL, NULL), 0);
+    assert_int_equal(lanes_open(&lanes, &loop, folder, 3, false, NULL), 0);
+    assert_int_equal(lanes.count, 1);
+    assert_int_equal(lanes.items[0].slots.limit, 3);
+    assert_int_equal(lanes.items[0].core, -1);
+    lanes_close(&lanes);
+    loop_release(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +294,8 @@ int main(void)
         cmocka_unit_test(who_holds_a_turn_for_long_keeps_nobody_waiting),
         cmocka_unit_test(waiting_clients_go_on_when_the_server_ends),
         cmocka_unit_test(server_says_where_it_cannot_listen),
+        cmocka_unit_test(pinned_lanes_have_a_turn_and_a_core_each),
+        cmocka_unit_test(unpinned_trials_share_one_lane),
     };
     return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
 }

@@ -238,6 +238,22 @@ static void makers_and_removers_do_not_disturb_each_other(void **state)
         "done; wait; ls -A \"$KILLPOINT_STATE\"");
 }
 
+/* As a trial's driver is found; a relative name and a cleaned environment serve as well. */
+static void the_link_beside_the_name_counts_before_the_environment(void **state)
+{
+    (void)state;
+    check_out("0\n0\nm\nother\n2\n",
+              "cd \"$KILLPOINT_STATE\" && mkdir bin other && ln -s ../other bin/.state && "
+              "ln -s \"$(command -v smolvm)\" bin/smolvm || exit\n"
+              "KILLPOINT_FAULTS=nonsense bin/smolvm machine create m --image bookworm >/dev/null\n"
+              "echo $?\n"
+              "env -i bin/smolvm machine delete m -f >/dev/null; echo $?\n"
+              "PATH=$PWD/bin:$PATH; smolvm machine create m --image bookworm >/dev/null\n"
+              "ls other/machines; ls -d machines other 2>/dev/null\n"
+              "rm bin/.state; KILLPOINT_FAULTS=nonsense smolvm machine ls >/dev/null 2>&1; "
+              "echo $?; rm -r bin other");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +264,7 @@ int main(void)
         TEST(maker_at_work_is_waited_for_and_not_swept),
         TEST(makers_and_removers_do_not_disturb_each_other),
         TEST(closed_stdout_does_not_change_the_status),
+        TEST(the_link_beside_the_name_counts_before_the_environment),
     };
     return cmocka_run_group_tests_name("smolvm", tests, NULL, NULL);
 }

@@ -461,8 +461,8 @@ static const struct place {
     {"an overlay, which takes no other one upon itself",
      "mkdir l u w && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m", "--plainly", 0,
      "machines are copied trees, for containers are refused here (mount overlay on merged"},
-    {"no programs, with namespaces", "mount -t tmpfs -o noexec none m", "--plainly", 2,
-     "the driver's program would be in "},
+    {"no programs, with namespaces", "mount -t tmpfs -o noexec none m", "--plainly", 0,
+     "1 passed, 0 "},
     {"memory with devices and programs", "mount -t tmpfs none m", "--plainly", 0, "1 passed, 0 "},
 };
 

@@ -1,0 +1,66 @@
+#include "lanes.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+/* The n-th of the cores that this process may use; they come round again. */
+static int nth_core(size_t n)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) < 0)
+        return -1;
+    n %= (size_t)CPU_COUNT(&set);
+    int core = 0;
+    while (!CPU_ISSET((size_t)core, &set) || n-- > 0)
+        core++;
+    return core;
+}
+
+int lanes_open(struct lanes *lanes, struct loop *loop, const char *folder, unsigned jobs, bool pins,
+               struct err *err)
+{
+    size_t wanted = pins ? jobs : 1;
+    *lanes = (struct lanes){calloc(wanted, sizeof *lanes->items), 0};
+    if (!lanes->items)
+        abort();
+    int ret = 0;
+    while (lanes->count < wanted && ret == 0) {
+        struct lane *lane = &lanes->items[lanes->count];
+        lane->slots.listener.fd = -1;
+        lane->core = pins ? nth_core(lanes->count) : -1;
+        lane->folder = io_format("%s/l%zu", folder, lanes->count++);
+        ret = io_make_dirs(lane->folder, 0700, err);
+        if (ret == 0)
+            ret = slots_init(&lane->slots, loop, lane->folder, pins ? 1 : jobs, err);
+    }
+    return ret;
+}
+
+void lanes_close(struct lanes *lanes)
+{
+    for (size_t i = 0; i < lanes->count; i++) {
+        slots_release(&lanes->items[i].slots);
+        free(lanes->items[i].folder);
+    }
+    free(lanes->items);
+    *lanes = (struct lanes){NULL, 0};
+}
+
+struct lane *lanes_emptiest(const struct lanes *lanes)
+{
+    struct lane *best = lanes->items;
+    for (size_t i = 1; i < lanes->count; i++)
+        if (lanes->items[i].in_flight < best->in_flight)
+            best = &lanes->items[i];
+    return best;
+}
+
+void lane_stay(const struct lane *lane)
+{
+    cpu_set_t set;
+    if (lane->core < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)lane->core, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
