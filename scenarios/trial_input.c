@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -56,13 +55,14 @@ int trial_input_write(const struct plan *plan, const char *fixtures_path, const 
 void trial_input_fingerprint(const char *path, struct buf *print)
 {
     BIO *bio = BIO_new_file(path, "r");
-    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char *der = NULL, digest[EVP_MAX_MD_SIZE];
+    long der_len = 0;
     unsigned len = 0;
-    if (cert && X509_digest(cert, EVP_sha256(), digest, &len))
+    if (bio && PEM_bytes_read_bio(&der, &der_len, NULL, PEM_STRING_X509, bio, NULL, NULL) == 1 &&
+        EVP_Digest(der, (size_t)der_len, digest, &len, EVP_sha256(), NULL) == 1)
         for (unsigned i = 0; i < len; i++)
             buf_printf(print, "%s%02X", i ? ":" : "", digest[i]);
-    X509_free(cert);
+    OPENSSL_free(der);
     BIO_free(bio);
 }
 
