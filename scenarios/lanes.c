@@ -3,15 +3,12 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* The n-th of the cores that this process may use; they come round again. */
-static int nth_core(size_t n)
+/* The n-th of them; they come round again. */
+static int nth_core(const cpu_set_t *cores, size_t n)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) < 0)
-        return -1;
-    n %= (size_t)CPU_COUNT(&set);
+    n %= (size_t)CPU_COUNT(cores);
     int core = 0;
-    while (!CPU_ISSET((size_t)core, &set) || n-- > 0)
+    while (!CPU_ISSET((size_t)core, cores) || n-- > 0)
         core++;
     return core;
 }
@@ -19,7 +16,10 @@ static int nth_core(size_t n)
 int lanes_open(struct lanes *lanes, struct loop *loop, const char *folder, unsigned jobs, bool pins,
                struct err *err)
 {
-    size_t wanted = pins ? jobs : 1;
+    cpu_set_t cores;
+    bool pinned =
+        pins && sched_getaffinity(0, sizeof cores, &cores) == 0 && (int)jobs >= CPU_COUNT(&cores);
+    size_t wanted = pinned ? jobs : 1;
     *lanes = (struct lanes){calloc(wanted, sizeof *lanes->items), 0};
     if (!lanes->items)
         abort();
@@ -27,11 +27,11 @@ int lanes_open(struct lanes *lanes, struct loop *loop, const char *folder, unsig
     while (lanes->count < wanted && ret == 0) {
         struct lane *lane = &lanes->items[lanes->count];
         lane->slots.listener.fd = -1;
-        lane->core = pins ? nth_core(lanes->count) : -1;
+        lane->core = pinned ? nth_core(&cores, lanes->count) : -1;
         lane->folder = io_format("%s/l%zu", folder, lanes->count++);
         ret = io_make_dirs(lane->folder, 0700, err);
         if (ret == 0)
-            ret = slots_init(&lane->slots, loop, lane->folder, pins ? 1 : jobs, err);
+            ret = slots_init(&lane->slots, loop, lane->folder, pinned ? 1 : jobs, err);
     }
     return ret;
 }

@@ -276,10 +276,16 @@ static void unpinned_trials_share_one_lane(void **state)
     CLEANUP(dir_remove) char *folder = dir_make();
     struct loop loop;
     struct lanes lanes;
+    cpu_set_t all;
     assert_int_equal(loop_init(&loop, on_child, NULL, NULL, NULL), 0);
     assert_int_equal(lanes_open(&lanes, &loop, folder, 3, false, NULL), 0);
     assert_int_equal(lanes.count, 1);
     assert_int_equal(lanes.items[0].slots.limit, 3);
+    assert_int_equal(lanes.items[0].core, -1);
+    lanes_close(&lanes);
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(lanes_open(&lanes, &loop, folder, (unsigned)CPU_COUNT(&all) - 1, true, NULL),
+                     0);
     assert_int_equal(lanes.items[0].core, -1);
     lanes_close(&lanes);
     loop_release(&loop);
