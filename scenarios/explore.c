@@ -250,7 +250,9 @@ static size_t want_cases(struct search *search, bool representative, size_t coun
     for (size_t i = 0; i < found->n_cases; i++)
         if (found->cases[i].ending.claim == CLAIM_NONE &&
             explore_is_representative(found, i) == representative) {
-            bool reruns = representative || found->cases[i].depth == 2;
+            /* A loop's second turn is the first that finds something done: where a row begins. */
+            bool reruns =
+                representative || explore_is_second(found, i) || found->cases[i].depth == 2;
             search->jobs[count] = (struct explorer_job){
                 .item = &found->cases[i], .reruns = reruns && !search->options->rounds};
             search->chosen[count++] = i;

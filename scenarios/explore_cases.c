@@ -123,12 +123,22 @@ bool explore_stands_for(const struct explore_case *item, size_t point)
     return item->point[0] == point;
 }
 
+static size_t begin_of_row(const struct exploration *found, size_t index)
+{
+    while (index > 0 && is_alike_case(&found->cases[index - 1], &found->cases[index]))
+        index--;
+    return index;
+}
+
+bool explore_is_second(const struct exploration *found, size_t index)
+{
+    return index == begin_of_row(found, index) + 1;
+}
+
 bool explore_is_representative(const struct exploration *found, size_t index)
 {
     const struct explore_case *all = found->cases;
-    size_t from = index, to = index;
-    while (from > 0 && is_alike_case(&all[from - 1], &all[index]))
-        from--;
+    size_t from = begin_of_row(found, index), to = index;
     while (to + 1 < found->n_cases && is_alike_case(&all[to + 1], &all[index]))
         to++;
     return index == from || index == to || index == from + (to - from) / 2;
