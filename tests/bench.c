@@ -99,8 +99,16 @@ pid_t bench_start(const char *const *tool, const char *name, const char *script,
         argv[n++] = *tool++;
     const char *const chrooted[] = {"chroot", root, "sh", "-c", script, NULL};
     memcpy(&argv[n], chrooted, sizeof chrooted);
-    const struct proc_spec spec = {
-        .argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .new_session = true};
+    /* A guest's: a locale and a long PATH are felt by an install's hundreds of programs. */
+    static const char *const env[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm-256color",
+        "HOME=/root", NULL};
+    const struct proc_spec spec = {.argv = argv,
+                                   .envp = env,
+                                   .stdin_fd = -1,
+                                   .stdout_fd = -1,
+                                   .stderr_fd = -1,
+                                   .new_session = true};
     struct err err;
     pid_t pid = proc_spawn(&spec, &err);
     if (pid < 0)
