@@ -5,6 +5,8 @@
  *   SMOLVM_FAKE_VERSION   which version it is, 0.8.0 if unset (smolvm_text.h)
  *   KILLPOINT_STATE       where the machines are (state.h)
  *   KILLPOINT_FAULTS      rules for this call, or `@FILE` (../fault/rule.h)
+ *
+ * A trial's smolvm, a name beside a link to the machines, heeds neither of the last two (state.h).
  */
 #include <signal.h>
 #include <stdlib.h>
