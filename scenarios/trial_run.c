@@ -158,10 +158,10 @@ static const char *const *make_env(const struct lab *lab, struct pool *pool)
         extra++;
     const char **env = pool_alloc(pool, count + extra + 6, sizeof *env);
     for (char **at = environ; *at; at++) {
-        bool drop = false;
+        bool drop = false; /* but where the layouts are, a machine that is started must know */
         for (const char *const *name = dropped; *name; name++)
             drop |= strncmp(*at, *name, strlen(*name)) == 0;
-        if (!drop)
+        if (!drop || strncmp(*at, "KILLPOINT_LAYOUTS=", strlen("KILLPOINT_LAYOUTS=")) == 0)
             env[used++] = *at;
     }
     const char *folder = lab->setup->folder, *path = getenv("PATH");
