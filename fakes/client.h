@@ -92,7 +92,7 @@ struct arming {
 /*
  * Arms this for the machine from here on, instead of the rules of its boot: calls count from
  * 1 again, the record is read again (its read_only paths hold from now), and the main
- * command is started anew, so that `since=start` means now.
+ * command is started anew if anything has run beside it. `since=start` means now.
  */
 int client_arm(const char *state_path, const char *name, const struct arming *arming,
                struct err *err);

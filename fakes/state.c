@@ -57,13 +57,12 @@ static void dir_close(DIR **dir)
 /* --- where the state lives -------------------------------------------------- */
 
 /*
- * A container's /dev/shm takes no devices and no programs. A trial has the driver's program there;
- * devices matter where no overlay can be mounted over it, as without CAP_SYS_ADMIN.
+ * A container's /dev/shm takes no devices and no programs. That matters where machines are copied
+ * trees in it, not overlays mounted over it, as without CAP_SYS_ADMIN.
  */
 static bool shm_serves(const struct statvfs *vfs)
 {
-    return !(vfs->f_flag & ST_NOEXEC) &&
-           (!(vfs->f_flag & ST_NODEV) || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) > 0);
+    return !(vfs->f_flag & (ST_NOEXEC | ST_NODEV)) || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) > 0;
 }
 
 static bool shm_is_large(void)
@@ -91,10 +90,9 @@ static char *path_beside_program(void)
     const char *name = (const char *)getauxval(AT_EXECFN);
     const char *slash = name ? strrchr(name, '/') : NULL;
     struct stat st;
-    if (!slash)
-        return NULL;
     CLEANUP(io_free)
-    char *path = io_format("%.*s/" STATE_LINK, (int)(slash - name), name);
+    char *path =
+        slash ? io_format("%.*s/" STATE_LINK, (int)(slash - name), name) : io_format(STATE_LINK);
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? steal_ptr(&path) : NULL;
 }
 

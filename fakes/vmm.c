@@ -156,7 +156,10 @@ int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
     memset(vmm->counts, 0, sizeof vmm->counts);
     vmm->loses_files = faults_may_lose_files(&vmm->armed);
     vmm_synced(vmm);
-    return restart ? start_main(vmm, err) : 0;
+    if (restart)
+        return start_main(vmm, err);
+    vmm->main_started_ms = io_now_ms();
+    return 0;
 }
 
 static void on_child(struct loop *loop, pid_t pid, int status)

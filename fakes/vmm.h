@@ -66,7 +66,8 @@ void vmm_stop(struct vmm *vmm, struct call *call, const char *text);
 int vmm_replace_files(struct vmm *vmm, const struct replay *replay, struct err *err);
 /*
  * Arms rules for the machine's run from here, with counts from 1, its record read anew and a
- * fresh main command. The recording and the replays, which may be empty, are handed over.
+ * main command that nothing has run beside. The recording and the replays, which may be empty, are
+ * handed over.
  */
 int vmm_arm(struct vmm *vmm, const char *rules, struct recording *recording,
             struct replays *replays, struct err *err);

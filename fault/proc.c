@@ -95,7 +95,7 @@ struct spawn_report {
     int errnum;
 };
 
-static void spawn_fail(int report_fd, enum spawn_stage stage)
+static void __attribute__((noreturn)) spawn_fail(int report_fd, enum spawn_stage stage)
 {
     struct spawn_report report = {stage, errno};
     ssize_t n = write(report_fd, &report, sizeof report);
@@ -115,13 +115,14 @@ static int child_fd(int fd, int target)
 }
 
 /* In the caller's memory, until it executes: only async-signal-safe calls. */
-static void spawn_child(const struct proc_spec *spec, pid_t parent, int report_fd)
+static void __attribute__((noreturn))
+spawn_child(const struct proc_spec *spec, pid_t parent, int report_fd)
 {
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     for (int signum = 1; signum < NSIG; signum++)
         signal(signum, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     if (spec->death_signal) {
         prctl(PR_SET_PDEATHSIG, spec->death_signal);
         if (getppid() != parent)

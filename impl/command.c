@@ -114,13 +114,15 @@ void command_result_release(struct command_result *result)
     free_text(&result->err.kept);
 }
 
-/* Only async-signal-safe calls. Tells errno through report_fd when it cannot execute. */
-static void run_child(const char *const *argv, int out_fd, int err_fd, int report_fd)
+/* In the caller's memory: only async-signal-safe calls. Tells errno through report_fd when it
+ * cannot execute. */
+static void __attribute__((noreturn))
+run_child(const char *const *argv, int out_fd, int err_fd, int report_fd)
 {
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null_fd >= 0 && dup2(null_fd, 0) == 0 && dup2(out_fd, 1) == 1 && dup2(err_fd, 2) == 2) {
         /* execvp() takes an array of mutable strings and changes none of them. */

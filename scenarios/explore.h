@@ -11,9 +11,9 @@
  * After a bad end the backend is run again, undisturbed, up to twice, to see whether the damage
  * heals: of each row of neighbours with one outcome the first, one inside and the last, and where
  * these differ, those between; at depth 2 all of them. A rerun that changes no file is the last.
- * Representative cases are mostly those, and are run again at once.
+ * Representative cases are mostly those, and the second of a row; they are run again at once.
  *
- * Each trial stays on one core (lanes.h): the machine's nproc is 1.
+ * Each trial stays on one core where every core has a job (lanes.h): its nproc is 1 then.
  *
  * Everything that ends is an event at once (explore_results.h), so nothing finished is lost.
  */

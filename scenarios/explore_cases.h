@@ -24,6 +24,7 @@ void explore_choose_cases(const struct explore_options *options, struct explorat
 /* Of a row of cases of one scope whose addresses are alike but for PATH and N: the first, the
  * middle or the last. */
 bool explore_is_representative(const struct exploration *found, size_t index);
+/* The second of such a row. */
 bool explore_is_second(const struct exploration *found, size_t index);
 
 /* Whether this crash point of the first call is one of those that the case stands for. */

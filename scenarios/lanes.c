@@ -17,8 +17,8 @@ int lanes_open(struct lanes *lanes, struct loop *loop, const char *folder, unsig
                struct err *err)
 {
     cpu_set_t cores;
-    bool pinned =
-        pins && sched_getaffinity(0, sizeof cores, &cores) == 0 && (int)jobs >= CPU_COUNT(&cores);
+    bool pinned = pins && jobs > 0 && sched_getaffinity(0, sizeof cores, &cores) == 0 &&
+                  jobs % (unsigned)CPU_COUNT(&cores) == 0;
     size_t wanted = pinned ? jobs : 1;
     *lanes = (struct lanes){calloc(wanted, sizeof *lanes->items), 0};
     if (!lanes->items)

@@ -3,8 +3,9 @@
  *
  * A lane's trials share its turns. Mostly there is one lane with as many turns as calls may work
  * at once. Where trials are pinned there are as many lanes, with one turn and one core each: a wait
- * for another process then ends on the same core, which costs no interrupt between cores. With
- * fewer jobs than cores nothing is pinned, for which cores others leave free is not known.
+ * for another process then ends on the same core, which costs no interrupt between cores. That
+ * is where each core has as many jobs; of other numbers it is not known which cores others leave
+ * free, and nothing is pinned.
  */
 #ifndef KILLPOINT_LANES_H
 #define KILLPOINT_LANES_H

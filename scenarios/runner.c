@@ -109,7 +109,7 @@ static void stop_lane(const char *folder)
 /* Stops the machines of every trial folder, which end by themselves anyway. */
 static void stop_run(const char *folder)
 {
-    for_each_below(folder, 'l', stop_lane);
+    for_each_below(folder, 'l', stop_lane); /* and `lock`, which is no folder */
 }
 
 /* A machine that a killed trial had only begun to boot may still add a file meanwhile. */

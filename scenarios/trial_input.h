@@ -15,8 +15,8 @@ int trial_input_write(const struct plan *plan, const char *fixtures_path, const 
                       struct err *err);
 
 /*
- * Appends the SHA-256 of a file's certificate as upper-case hex with colons; nothing where there
- * is none.
+ * Appends the SHA-256 of a file's first PEM certificate, whose bytes are not decoded, as upper-case
+ * hex with colons; nothing where there is none.
  */
 void trial_input_fingerprint(const char *path, struct buf *print);
 

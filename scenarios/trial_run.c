@@ -41,7 +41,8 @@ static int link_driver(const char *folder, const char *name, struct err *err)
     int ret = home_find(place, &program, err);
     if (ret < 0)
         return ret;
-    if (symlink(program, driver) < 0 || symlink("..", state) < 0)
+    if ((symlink(program, driver) < 0 && errno != EEXIST) ||
+        (symlink("..", state) < 0 && errno != EEXIST))
         return err_set(err, errno, "make the driver's links in %s/bin", folder);
     return 0;
 }
@@ -156,12 +157,12 @@ static const char *const *make_env(const struct lab *lab, struct pool *pool)
         count++;
     for (const char *const *at = lab->setup->backend->env; at && *at; at++)
         extra++;
-    const char **env = pool_alloc(pool, count + extra + 6, sizeof *env);
+    const char **env = pool_alloc(pool, count + extra + 8, sizeof *env);
     for (char **at = environ; *at; at++) {
-        bool drop = false; /* but where the layouts are, a machine that is started must know */
+        bool drop = false;
         for (const char *const *name = dropped; *name; name++)
             drop |= strncmp(*at, *name, strlen(*name)) == 0;
-        if (!drop || strncmp(*at, "KILLPOINT_LAYOUTS=", strlen("KILLPOINT_LAYOUTS=")) == 0)
+        if (!drop)
             env[used++] = *at;
     }
     const char *folder = lab->setup->folder, *path = getenv("PATH");
@@ -169,6 +170,12 @@ static const char *const *make_env(const struct lab *lab, struct pool *pool)
     env[used++] = pool_format(pool, "HOME=%s/home", folder);
     env[used++] = pool_format(pool, "TMPDIR=%s/tmp", folder);
     env[used++] = pool_format(pool, "SMOLVM=%s/bin/smolvm", folder);
+    /* For who calls the driver by another name than ours. */
+    env[used++] = pool_format(pool, "SMOLVM_DATA_DIR=%s", folder);
+    const char *layouts = getenv("KILLPOINT_LAYOUTS");
+    CLEANUP(io_free) char *absolute = layouts ? realpath(layouts, NULL) : NULL;
+    if (absolute) /* a machine that is started anew needs them */
+        env[used++] = pool_format(pool, "KILLPOINT_LAYOUTS=%s", absolute);
     for (const char *const *at = lab->setup->backend->env; at && *at; at++)
         env[used++] = *at;
     return env;

@@ -251,8 +251,8 @@ static void pinned_lanes_have_a_turn_and_a_core_each(void **state)
     assert_int_equal(loop_init(&loop, on_child, NULL, NULL, NULL), 0);
     assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
     size_t cores = (size_t)CPU_COUNT(&all);
-    assert_int_equal(lanes_open(&lanes, &loop, folder, (unsigned)cores + 1, true, NULL), 0);
-    assert_int_equal(lanes.count, cores + 1);
+    assert_int_equal(lanes_open(&lanes, &loop, folder, 2 * (unsigned)cores, true, NULL), 0);
+    assert_int_equal(lanes.count, 2 * cores);
     for (size_t i = 0; i < lanes.count; i++) {
         const struct lane *lane = lanes_emptiest(&lanes);
         assert_ptr_equal(lane, &lanes.items[i]);

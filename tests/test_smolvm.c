@@ -242,12 +242,13 @@ static void makers_and_removers_do_not_disturb_each_other(void **state)
 static void the_link_beside_the_name_counts_before_the_environment(void **state)
 {
     (void)state;
-    check_out("0\n0\nm\nother\n2\n",
+    check_out("0\n0\n0\nm\nother\n2\n",
               "cd \"$KILLPOINT_STATE\" && mkdir bin other && ln -s ../other bin/.state && "
               "ln -s \"$(command -v smolvm)\" bin/smolvm || exit\n"
               "KILLPOINT_FAULTS=nonsense bin/smolvm machine create m --image bookworm >/dev/null\n"
               "echo $?\n"
               "env -i bin/smolvm machine delete m -f >/dev/null; echo $?\n"
+              "(cd bin && PATH=:/bin && smolvm machine ls >/dev/null; echo $?)\n"
               "PATH=$PWD/bin:$PATH; smolvm machine create m --image bookworm >/dev/null\n"
               "ls other/machines; ls -d machines other 2>/dev/null\n"
               "rm bin/.state; KILLPOINT_FAULTS=nonsense smolvm machine ls >/dev/null 2>&1; "

@@ -124,6 +124,41 @@ static void rules_that_are_armed_anew_drop_the_times_of_the_start(void **state)
     check_out("0\n5\n0\n", "sleep 0.8; for i in 1 2 3; do " EXEC "true; echo $?; done");
 }
 
+static char *main_pid_ns(const char *state_path)
+{
+    CLEANUP(io_free) char *path = io_format("%s/machines/t/pid", state_path);
+    struct run done =
+        run_sh("for p in $(pgrep -P $(sed 1q '%s')); do readlink /proc/$p/ns/pid; done", path);
+    char *text = io_format("%s", done.out);
+    run_release(&done);
+    return text;
+}
+
+static void arm_again(const char *state_path)
+{
+    struct err err;
+    if (client_arm(state_path, "t", &(const struct arming){.faults = NULL}, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+/* A container that nobody has run in stays; whoever has is ended with it. */
+static void arming_sets_up_anew_what_was_used(void **state)
+{
+    create_machine();
+    struct run done = run_sh(START);
+    run_release(&done);
+    CLEANUP(io_free) char *first = main_pid_ns(*state);
+    assert_string_not_equal(first, "");
+    arm_again(*state);
+    CLEANUP(io_free) char *unused = main_pid_ns(*state);
+    assert_string_equal(unused, first);
+    check_out("0\n", EXEC "sh -c 'sleep 600 >/dev/null 2>&1 &'; echo $?");
+    arm_again(*state);
+    CLEANUP(io_free) char *used = main_pid_ns(*state);
+    assert_string_not_equal(used, first);
+    check_out("1\n", EXEC "sh -c 'grep -lx sleep /proc/[0-9]*/comm'; echo $?");
+}
+
 /* --- lose=all ------------------------------------------------------------------------------ */
 
 #define LOSE "mkdir:path=/die:scope=vm:lose=all"
@@ -214,6 +249,7 @@ int main(void)
         TEST(rules_on_start_say_what_comes_of_it),
         TEST(rules_on_stop_meet_others),
         TEST(rules_that_are_armed_anew_drop_the_times_of_the_start),
+        TEST(arming_sets_up_anew_what_was_used),
         TEST(a_vm_loses_what_was_not_synced),
         TEST(the_journal_counts_what_ended_the_machine),
         TEST(counts_are_of_this_run_of_the_machine),

@@ -71,6 +71,9 @@ static const struct row {
     {"driver by its absolute path", "expect: {claim: success, " NOT_JUDGED "}\n",
      "env -i \"$SMOLVM\" machine exec --name {machine} -- echo hi", VERDICT_PASS, "exec 0 ; ",
      "hi\n"},
+    {"driver by the path it leads to", "expect: {claim: success, " NOT_JUDGED "}\n",
+     "\"$(readlink -f \"$SMOLVM\")\" machine exec --name {machine} -- echo hi", VERDICT_PASS,
+     "exec 0 ; ", "hi\n"},
     {"rules of the environment are not the trial's", "expect: {claim: success, " NOT_JUDGED "}\n",
      "echo \"[$KILLPOINT_FAULTS$KILLPOINT_STATE]\"; "
      "KILLPOINT_FAULTS=begin smolvm machine exec --name {machine} -- echo hi",
