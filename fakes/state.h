@@ -45,6 +45,7 @@ void record_release(struct record *record);
 /* The id that docker shows for it: 64 hex digits, of its name and its time. */
 void record_id(const struct record *record, char ret_id[RECORD_ID_SIZE]);
 
+#define STATE_LINK ".state"
 /*
  * Where the state lives: where the link STATE_LINK beside the name that the program was called by
  * leads, which is a trial's, so that neither $KILLPOINT_STATE nor $KILLPOINT_FAULTS count (the
@@ -53,7 +54,6 @@ void record_id(const struct record *record, char ret_id[RECORD_ID_SIZE]);
  * devices and programs), else $TMPDIR/killpoint-UID (TMPDIR unset: /tmp). Made with mode 0700 when
  * missing. The caller frees *ret_path.
  */
-#define STATE_LINK ".state"
 int state_find(char **ret_path, struct err *err);
 
 /* First character ASCII alphanumeric, then alphanumerics, '-', '_'; no "--", no '-' at the

@@ -134,6 +134,15 @@ static char *main_pid_ns(const char *state_path)
     return text;
 }
 
+/* How many processes are in that PID namespace. */
+static void check_population(const char *pid_ns, const char *expected)
+{
+    CLEANUP(io_free)
+    char *command = io_format("readlink /proc/[0-9]*/ns/pid 2>/dev/null | grep -cxF '%.*s' || true",
+                              (int)strcspn(pid_ns, "\n"), pid_ns);
+    check_out(expected, command);
+}
+
 static void arm_again(const char *state_path)
 {
     struct err err;
@@ -153,10 +162,11 @@ static void arming_sets_up_anew_what_was_used(void **state)
     CLEANUP(io_free) char *unused = main_pid_ns(*state);
     assert_string_equal(unused, first);
     check_out("0\n", EXEC "sh -c 'sleep 600 >/dev/null 2>&1 &'; echo $?");
+    check_population(first, "2\n");
     arm_again(*state);
     CLEANUP(io_free) char *used = main_pid_ns(*state);
     assert_string_not_equal(used, first);
-    check_out("1\n", EXEC "sh -c 'grep -lx sleep /proc/[0-9]*/comm'; echo $?");
+    check_population(first, "0\n");
 }
 
 /* --- lose=all ------------------------------------------------------------------------------ */
